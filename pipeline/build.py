@@ -1,0 +1,265 @@
+"""The runner: for each stage, skip it if its key and outputs are as recorded, else run it.
+
+A stage's folder is replaced whole, manifest included, so that a killed build leaves finished
+stages only. Nothing in a manifest depends on the clock or the machine; those go to run.json.
+"""
+
+from __future__ import annotations
+
+import resource
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+from filelock import FileLock, Timeout
+
+from pipeline import schema
+from pipeline.artifacts import (
+    atomic_folder,
+    canonical_json,
+    folder_digest,
+    mirror,
+    read_json,
+    sha256_file,
+    write_json,
+    write_parquet,
+)
+from pipeline.config import Config
+from pipeline.errors import BusyError, StageError
+from pipeline.funnel import Funnel
+from pipeline.keys import components, difference, key_of
+from pipeline.progress import say
+from pipeline.stage import DROPPED_TABLE, Context, Result, Stage
+from pipeline.stages import STAGES
+
+MANIFEST, RUN = "manifest.json", "run.json"
+_RSS_UNIT = 1 if sys.platform == "darwin" else 1024
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What the runner would do with one stage, and why.
+
+    Attributes:
+        stage: The stage.
+        action: "skip", "run", or "run if its input changes" when that cannot be known yet.
+        reasons: Lines for people.
+        parts: The components of its key, where they are known.
+    """
+
+    stage: Stage
+    action: str
+    reasons: tuple[str, ...]
+    parts: dict[str, str]
+
+
+def plan(config: Config, force_from: str = "") -> list[Plan]:
+    """Return what `build` would do with each stage, without doing it."""
+    workspace = Path(config.build.workspace)
+    plans: list[Plan] = []
+    open_stages: set[str] = set()
+    forced = False
+    for stage in STAGES:
+        forced = forced or stage.name == force_from
+        waiting = sorted({name.partition(".")[0] for name in stage.inputs} & open_stages)
+        found = _plan_stage(stage, config, workspace, forced, waiting)
+        if found.action != "skip":
+            open_stages.add(stage.name)
+        plans.append(found)
+    return plans
+
+
+def build(config: Config, *, until: str = "", force_from: str = "") -> dict[str, Funnel]:
+    """Run what has to run, in order; return the funnel of each finished stage.
+
+    Args:
+        config: The build.
+        until: Last stage to run; "" runs all and puts the release into `build.dist`.
+        force_from: Stage from which all are run again, whatever their keys say.
+
+    Raises:
+        PipelineError: One line for the user; finished stages are kept.
+    """
+    workspace = Path(config.build.workspace)
+    with _locked(workspace, Path(config.build.dist)):
+        forced = False
+        funnels: dict[str, Funnel] = {}
+        for number, stage in enumerate(STAGES, start=1):
+            forced = forced or stage.name == force_from
+            label = f"[{number}/{len(STAGES)}] {stage.name:<9}"
+            found = _plan_stage(stage, config, workspace, forced, [])
+            if found.action == "skip":
+                say(f"{label} unchanged")
+            else:
+                say(f"{label} {found.reasons[0]}")
+                _run(stage, config, workspace, found.parts)
+            funnels[stage.name] = load_funnel(workspace, stage.name)
+            if found.action != "skip":
+                say(f"    {summary(funnels[stage.name])}")
+            if stage.name == until:
+                return funnels
+        mirror(workspace / "release" / "dist", Path(config.build.dist))
+    return funnels
+
+
+def summary(funnel: Funnel) -> str:
+    """Return a funnel in one line."""
+    reasons = ", ".join(f"{reason} {n:,}" for reason, n in funnel.reasons().items())
+    lost = f"; dropped: {reasons}" if reasons else ""
+    return f"{funnel.entered:,} {funnel.unit}s in, {funnel.kept:,} kept{lost}"
+
+
+def load_funnel(workspace: Path, stage: str) -> Funnel:
+    """Return the funnel of a finished stage."""
+    return Funnel.from_json(read_json(workspace / stage / MANIFEST)["funnel"])
+
+
+def load_manifest(workspace: Path, stage: str) -> dict[str, Any] | None:
+    """Return a stage's manifest, or None if the stage has not finished."""
+    try:
+        manifest = read_json(workspace / stage / MANIFEST)
+    except (OSError, ValueError):
+        return None
+    return manifest if isinstance(manifest, dict) else None
+
+
+def load_table(workspace: Path, name: str) -> pl.DataFrame:
+    """Return the table "stage.table" of a build.
+
+    Raises:
+        StageError: The stage has not finished.
+    """
+    stage, table = name.split(".")
+    path = workspace / stage / f"{table}.parquet"
+    if not path.is_file():
+        raise StageError(f"{path}: not there; run `python -m pipeline build` first")
+    return pl.read_parquet(path)
+
+
+def _plan_stage(
+    stage: Stage, config: Config, workspace: Path, forced: bool, waiting: Sequence[str]
+) -> Plan:
+    old = load_manifest(workspace, stage.name)
+    if waiting:
+        why = f"waits for {', '.join(waiting)}"
+        return Plan(stage, "run if its input changes" if old else "run", (why,), {})
+    inputs = {name: _table_digest(workspace, name) for name in stage.inputs}
+    parts = components(stage, config, inputs, workspace)
+    if stage.reads_funnels:
+        parts |= {f"funnel.{n}": canonical_json(f) for n, f in _funnels_before(stage, workspace)}
+    if forced:
+        return Plan(stage, "run", ("asked for by --from",), parts)
+    if old is None:
+        return Plan(stage, "run", ("not built yet",), parts)
+    changes = difference(old["components"], parts)
+    if changes:
+        return Plan(stage, "run", tuple(changes), parts)
+    damaged = _damaged(workspace / stage.name, old)
+    if damaged:
+        return Plan(stage, "run", (f"{damaged} is not as it was written",), parts)
+    return Plan(stage, "skip", ("unchanged",), parts)
+
+
+def _funnels_before(stage: Stage, workspace: Path) -> Iterator[tuple[str, Any]]:
+    for earlier in STAGES[: STAGES.index(stage)]:
+        manifest = load_manifest(workspace, earlier.name)
+        if manifest is not None:
+            yield earlier.name, manifest["funnel"]
+
+
+def _table_digest(workspace: Path, name: str) -> str:
+    stage, table = name.split(".")
+    manifest = load_manifest(workspace, stage)
+    if manifest is None:
+        raise StageError(f"stage {stage} has not finished; run the build without --from first")
+    return str(manifest["files"][f"{table}.parquet"]["sha256"])
+
+
+def _damaged(folder: Path, manifest: dict[str, Any]) -> str:
+    """Return the first recorded file that is missing or altered, or ""."""
+    for name, entry in manifest["files"].items():
+        path = folder / name
+        if not path.is_file() or sha256_file(path) != entry["sha256"]:
+            return str(path)
+    return ""
+
+
+def _run(stage: Stage, config: Config, workspace: Path, parts: dict[str, str]) -> None:
+    begun, clock = datetime.now(UTC), time.monotonic()
+    before = [s.name for s in STAGES[: STAGES.index(stage)]]
+    manifests = {name: load_manifest(workspace, name) or {} for name in before}
+    tables = {name: load_table(workspace, name) for name in stage.inputs}
+    with atomic_folder(workspace / stage.name) as folder:
+        result = stage.run(Context(config, tables, folder, workspace, manifests))
+        rows = _write_tables(stage, result, folder)
+        files = {
+            name: {"sha256": digest, "rows": rows.get(name)}
+            for name, digest in folder_digest(folder).items()
+        }
+        _check_chain(stage, result, manifests)
+        manifest = {
+            "stage": stage.name,
+            "key": key_of(parts),
+            "components": parts,
+            "files": files,
+            "funnel": result.funnel.to_json(),
+            "notes": dict(result.notes),
+        }
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * _RSS_UNIT
+        record = {
+            "begun_utc": begun.isoformat(timespec="seconds"),
+            "seconds": round(time.monotonic() - clock, 1),
+            "peak_resident_mb_of_process_so_far": round(peak / 2**20),
+        }
+        write_json(record, folder / RUN)
+        write_json(manifest, folder / MANIFEST)
+
+
+def _write_tables(stage: Stage, result: Result, folder: Path) -> dict[str, int]:
+    declared = {**stage.outputs, DROPPED_TABLE: schema.DROPPED}
+    given = {**result.tables, DROPPED_TABLE: result.dropped}
+    if given.keys() != declared.keys():
+        raise TypeError(f"stage {stage.name}: wrote {sorted(given)}, declares {sorted(declared)}")
+    rows = {}
+    for name, table in given.items():
+        write_parquet(schema.check(table, declared[name], name), folder / f"{name}.parquet")
+        rows[f"{name}.parquet"] = table.height
+    return rows
+
+
+def _check_chain(stage: Stage, result: Result, manifests: dict[str, dict[str, Any]]) -> None:
+    """Raise unless what enters this stage is what the stage before it kept."""
+    if not manifests:
+        return
+    previous, manifest = list(manifests.items())[-1]
+    kept = Funnel.from_json(manifest["funnel"]).kept
+    if result.funnel.entered != kept:
+        raise StageError(
+            f"stage {stage.name} counts {result.funnel.entered} {result.funnel.unit}s in, but "
+            f"{previous} kept {kept}; this is a defect, please report it"
+        )
+
+
+@contextmanager
+def _locked(workspace: Path, dist: Path) -> Iterator[None]:
+    """Hold the build's folders, so that two builds cannot write into one."""
+    with ExitStack() as stack:
+        for folder, lock in (
+            (workspace, workspace / ".lock"),
+            (dist, dist.with_name(f".{dist.name}.lock")),
+        ):
+            lock.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                stack.enter_context(FileLock(lock, timeout=0))
+            except Timeout:
+                raise BusyError(
+                    f"{folder}: another build is at work here; wait for it, or build elsewhere "
+                    "with --workspace and --dist"
+                ) from None
+        yield

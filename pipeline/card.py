@@ -1,0 +1,83 @@
+"""The dataset card: every number comes from the tables and manifests that it is given."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import polars as pl
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from pipeline.balance import balance
+from pipeline.config import Config
+from pipeline.funnel import Funnel
+from pipeline.paths import HUB_RELEASE
+from pipeline.values import load_values
+
+
+def render_card(
+    config: Config,
+    tables: Mapping[str, pl.DataFrame],
+    files: Mapping[str, str],
+    funnels: Mapping[str, Funnel],
+) -> str:
+    """Return the text of README.md.
+
+    Args:
+        config: The build.
+        tables: The release's tables by name.
+        files: Path of each table below the release folder.
+        funnels: Funnel of each stage before the release, in order.
+    """
+    questions = tables["questions"]
+    example = questions.row(0, named=True)
+    environment = Environment(
+        loader=FileSystemLoader(HUB_RELEASE),
+        undefined=StrictUndefined,
+        autoescape=False,  # noqa: S701 - Markdown; untrusted text goes through `fenced`
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    return environment.get_template("card.md.j2").render(
+        config=config,
+        local_only=is_local_only(config),
+        files=files,
+        rows={name: table.height for name, table in tables.items()},
+        balance=balance(questions),
+        domains=_per_domain(questions, list(config.domains)),
+        funnels=[(name, funnel, funnel.reasons()) for name, funnel in funnels.items()],
+        generators=[(name, config.models[name]) for name in config.generate.generators],
+        values=load_values(),
+        example=fenced(example),
+        letters=letter_rows(example),
+    )
+
+
+def is_local_only(config: Config) -> bool:
+    """Return True if the release holds posts that may not be published as they are."""
+    return config.source.path != "sample" and config.release.text == "verbatim"
+
+
+def fenced(question: Mapping[str, Any]) -> str:
+    """Return a question as a respondent reads it, as indented text that no Markdown can leave."""
+    lines = [*question["scenario"].split("\n"), ""]
+    lines += [f"{letter}. {text}" for letter, text, _, _ in letter_rows(question)]
+    return "\n".join(f"    {line}".rstrip() for line in lines)
+
+
+def letter_rows(question: Mapping[str, Any]) -> list[tuple[str, str, str, str]]:
+    """Return (letter, text, value, generator) of a question's four options."""
+    columns = (question["options"], question["option_values"], question["option_generators"])
+    return [(letter, *row) for letter, row in zip("ABCD", zip(*columns, strict=True), strict=True)]
+
+
+def _per_domain(questions: pl.DataFrame, domains: list[str]) -> list[tuple[str, int, int]]:
+    return [
+        (
+            domain,
+            questions.filter(domain=domain)["scenario_id"].n_unique(),
+            questions.filter(domain=domain).height,
+        )
+        for domain in domains
+    ]

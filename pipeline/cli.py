@@ -1,0 +1,266 @@
+"""The commands. Each reads a configuration, calls one function and prints what came of it."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import subprocess
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from pipeline.config import Config, load, parse_override
+from pipeline.errors import BadInputError, nearest
+from pipeline.progress import say
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Builds VALACT-15K: posts in, a release that datasets.load_dataset opens out.",
+)
+
+ConfigFile = Annotated[Path, typer.Option("--config", "-c", help="Configuration (TOML).")]
+Source = Annotated[str, typer.Option(help="Dump of posts, instead of source.path.")]
+Scenarios = Annotated[int, typer.Option(help="Scenarios, instead of select.scenarios.")]
+Limit = Annotated[int, typer.Option(help="Read only this many lines of the source.")]
+Workspace = Annotated[str, typer.Option(help="Folder of the artifacts.")]
+LedgerFile = Annotated[str, typer.Option(help="File that keeps the model replies.")]
+Dist = Annotated[str, typer.Option(help="Folder that receives the release.")]
+Sets = Annotated[list[str], typer.Option("--set", help="Any key: section.key=value.")]
+
+DEMO = Path("configs/demo.toml")
+
+
+def _config(
+    file: Path,
+    source: str = "",
+    scenarios: int = 0,
+    limit: int = 0,
+    workspace: str = "",
+    ledger: str = "",
+    dist: str = "",
+    sets: Iterable[str] = (),
+) -> Config:
+    """Read the configuration, with the command line over it.
+
+    Builds from another source than the configuration's own get a workspace of their own, so that
+    going to and fro redoes nothing.
+    """
+    given: dict[str, Any] = dict(parse_override(text) for text in sets)
+    named = {
+        "source.path": source,
+        "source.limit": limit,
+        "select.scenarios": scenarios,
+        "build.workspace": workspace,
+        "build.ledger": ledger,
+        "build.dist": dist,
+    }
+    given |= {key: value for key, value in named.items() if value}
+    config = load(file, given)
+    if source and not workspace:
+        stem = Path(source).name.split(".")[0]
+        place = f"{config.build.workspace}-{stem}"
+        build = dataclasses.replace(config.build, workspace=place)
+        config = dataclasses.replace(config, build=build)
+    return config
+
+
+@app.command()
+def build(
+    config_file: ConfigFile = DEMO,
+    source: Source = "",
+    scenarios: Scenarios = 0,
+    limit: Limit = 0,
+    workspace: Workspace = "",
+    ledger: LedgerFile = "",
+    dist: Dist = "",
+    sets: Sets = [],  # noqa: B006 - typer copies it
+    until: Annotated[str, typer.Option(help="Last stage to run.")] = "",
+    force_from: Annotated[str, typer.Option("--from", help="Run again from this stage.")] = "",
+) -> None:
+    """Build the dataset: run every stage whose inputs, settings or code have changed."""
+    from pipeline import build as runner
+
+    config = _config(config_file, source, scenarios, limit, workspace, ledger, dist, sets)
+    _known_stages(until, force_from)
+    say(f"building {config.build.name} in {config.build.workspace}")
+    funnels = runner.build(config, until=until, force_from=force_from)
+    _print_funnel(funnels)
+    if not until:
+        _print_next_steps(config.build.dist)
+
+
+@app.command()
+def run(
+    stage: Annotated[str, typer.Argument(help="Stage to run; earlier ones run if they must.")],
+    config_file: ConfigFile = DEMO,
+    source: Source = "",
+    scenarios: Scenarios = 0,
+    workspace: Workspace = "",
+    ledger: LedgerFile = "",
+    dist: Dist = "",
+    sets: Sets = [],  # noqa: B006
+) -> None:
+    """Run one stage again, and what it needs before it."""
+    from pipeline import build as runner
+
+    config = _config(config_file, source, scenarios, 0, workspace, ledger, dist, sets)
+    _known_stages(stage)
+    _print_funnel(runner.build(config, until=stage, force_from=stage))
+
+
+@app.command()
+def plan(
+    config_file: ConfigFile = DEMO,
+    source: Source = "",
+    scenarios: Scenarios = 0,
+    limit: Limit = 0,
+    workspace: Workspace = "",
+    sets: Sets = [],  # noqa: B006
+) -> None:
+    """Say what a build would run, and why, without running it."""
+    from pipeline import build as runner
+
+    config = _config(config_file, source, scenarios, limit, workspace, sets=sets)
+    for item in runner.plan(config):
+        say(f"{item.stage.name:<9} {item.action:<26} {'; '.join(item.reasons[:3])}")
+
+
+@app.command()
+def explain(
+    stage: Annotated[str, typer.Argument(help="Stage to explain; all if left out.")] = "",
+    config_file: ConfigFile = DEMO,
+    source: Source = "",
+    scenarios: Scenarios = 0,
+    limit: Limit = 0,
+    workspace: Workspace = "",
+    sets: Sets = [],  # noqa: B006
+) -> None:
+    """Name every component that makes a stage run again, such as a changed threshold."""
+    from pipeline import build as runner
+
+    _known_stages(stage)
+    config = _config(config_file, source, scenarios, limit, workspace, sets=sets)
+    for item in runner.plan(config):
+        if stage in ("", item.stage.name):
+            say(f"{item.stage.name}: {item.action}")
+            for reason in item.reasons:
+                say(f"    {reason}")
+
+
+@app.command()
+def funnel(config_file: ConfigFile = DEMO, source: Source = "", workspace: Workspace = "") -> None:
+    """Print the funnel of a finished build, by stage and domain."""
+    from pipeline import build as runner
+    from pipeline.stages import stage_names
+
+    config = _config(config_file, source, workspace=workspace)
+    place = Path(config.build.workspace)
+    done = [name for name in stage_names() if runner.load_manifest(place, name)]
+    if not done:
+        raise BadInputError(f"{place}: no finished stage; run `python -m pipeline build` first")
+    funnels = {name: runner.load_funnel(place, name) for name in done}
+    _print_funnel(funnels)
+    for name, found in funnels.items():
+        table = Table(title=f"{name} ({found.unit}s)", title_justify="left")
+        table.add_column("domain")
+        table.add_column("outcome")
+        table.add_column("reason")
+        table.add_column("n", justify="right")
+        for (domain, outcome, reason), n in found.cells.items():
+            table.add_row(domain, outcome, reason, f"{n:,}")
+        Console().print(table)
+
+
+@app.command("trace")
+def trace_item(
+    item: Annotated[str, typer.Argument(help="Id of a question, an option or a scenario.")],
+    config_file: ConfigFile = DEMO,
+    source: Source = "",
+    workspace: Workspace = "",
+    ledger: LedgerFile = "",
+) -> None:
+    """Print the way back from an id to the post and the model calls behind it."""
+    from pipeline.trace import trace
+
+    config = _config(config_file, source, workspace=workspace, ledger=ledger)
+    console = Console()
+    for what, text in trace(config, item):
+        console.print(Text(f"{what:<12} ", "bold") + Text(text))
+
+
+@app.command("preview")
+def preview_question(
+    question: Annotated[str, typer.Argument(help="Question id; the first if left out.")] = "",
+    config_file: ConfigFile = DEMO,
+    dist: Dist = "",
+) -> None:
+    """Show a question of the release as a respondent sees it."""
+    from pipeline.preview import preview
+
+    preview(Path(_config(config_file, dist=dist).build.dist), question, Console())
+
+
+@app.command("verify")
+def verify_release(config_file: ConfigFile = DEMO, dist: Dist = "") -> None:
+    """Check the release folder offline: checksums, load_dataset of every config, joins."""
+    from pipeline.verify import verify
+
+    place = Path(_config(config_file, dist=dist).build.dist)
+    for name, rows in verify(place).items():
+        say(f"{name}: {rows:,} rows load as written")
+
+
+@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+def serve(context: typer.Context) -> None:
+    """Serve the bundled model on loopback; with a command behind `--`, only while it runs.
+
+    The command finds the server by LOCAL_BASE_URL and LOCAL_API_KEY.
+    """
+    from pipeline.llm import local_server
+
+    if not context.args:
+        local_server.serve(quiet=False)
+        return
+    with local_server.LocalServer() as server:
+        environment = os.environ | {"LOCAL_BASE_URL": server.base_url, "LOCAL_API_KEY": "none"}
+        status = subprocess.run(context.args, env=environment, check=False).returncode
+    raise typer.Exit(status)
+
+
+def _known_stages(*names: str) -> None:
+    from pipeline.stages import stage_names
+
+    for name in filter(None, names):
+        if name not in stage_names():
+            raise BadInputError(f"no stage '{name}'; {nearest(name, stage_names())}")
+
+
+def _print_funnel(funnels: dict[str, Any]) -> None:
+    table = Table(title="Funnel", title_justify="left")
+    table.add_column("stage")
+    table.add_column("unit")
+    table.add_column("in", justify="right")
+    table.add_column("kept", justify="right")
+    table.add_column("dropped, by reason")
+    for name, found in funnels.items():
+        reasons = ", ".join(f"{reason} {n:,}" for reason, n in found.reasons().items())
+        table.add_row(name, found.unit, f"{found.entered:,}", f"{found.kept:,}", reasons)
+    Console().print(table)
+
+
+def _print_next_steps(dist: str) -> None:
+    load_line = (
+        "from datasets import load_dataset; "
+        f"print(load_dataset({dist!r}, 'questions', split='test'))"
+    )
+    say(f"The release is in {dist}.")
+    say(f'  load it:     .venv/bin/python -c "{load_line}"')
+    say(f"  look at it:  .venv/bin/python -m pipeline preview --dist {dist}")
+    say(f"  evaluate:    make evaluate DIST={dist}")

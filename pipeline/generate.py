@@ -1,0 +1,245 @@
+"""Stage generate: two generators each write one action a value for every scenario.
+
+A scenario holds a slot from the start; if a generator cannot give ten usable actions in
+`generate.attempts` askings, the next scenario of the domain's reserve takes over the slot, and
+no other scenario moves.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from pipeline import funnel, schema
+from pipeline.artifacts import canonical_json, content_id, sha256_text
+from pipeline.config import Config
+from pipeline.errors import StageError
+from pipeline.llm.call import Caller
+from pipeline.llm.ledger import Reply
+from pipeline.llm.reply import read_json
+from pipeline.llm.request import Request
+from pipeline.progress import Task, task
+from pipeline.prompts import Prompt, load_prompt
+from pipeline.stage import Context, Result
+from pipeline.text import clean, mask
+from pipeline.values import load_values, value_ids
+
+Row = Mapping[str, Any]
+Actions = dict[str, str]
+
+
+@dataclass
+class _Slot:
+    """A place in the dataset and the scenario that holds it now."""
+
+    number: int
+    scenario: Row
+    replaced: list[str] = field(default_factory=list)
+    written: dict[str, tuple[Actions, str]] = field(default_factory=dict)  # by generator
+
+
+def run(context: Context) -> Result:
+    """Ask both generators about every slot; replace scenarios that fail from the reserve.
+
+    Raises:
+        StageError: A domain's reserve is used up, or a model stays out of reach.
+        BadInputError: A key is missing or refused.
+    """
+    config = context.config
+    candidates = context.tables["select.candidates"]
+    quota = config.select.scenarios // len(config.domains)
+    ranked = candidates.sort("domain", "rank")
+    reserve: dict[str, list[Row]] = {domain: [] for domain in config.domains}
+    slots: list[_Slot] = []
+    position = {domain: place for place, domain in enumerate(config.domains)}
+    for row in ranked.iter_rows(named=True):
+        if row["rank"] < quota:
+            number = slot_number(row["rank"], position[row["domain"]], len(config.domains))
+            slots.append(_Slot(number, row))
+        else:
+            reserve[row["domain"]].append(row)
+    slots.sort(key=lambda slot: slot.number)
+
+    dropped: list[dict[str, str]] = []
+    with Caller(Path(config.build.ledger), config.models) as caller:
+        pending = slots
+        while pending:
+            pending = _fill(config, caller, pending, reserve, dropped)
+    for domain, rows in reserve.items():
+        dropped += [_dropped(row["scenario_id"], domain, "reserve_unused", "") for row in rows]
+
+    kept = schema.frame((_slot_row(slot) for slot in slots), schema.SLOTS)
+    actions = schema.frame((row for slot in slots for row in _action_rows(slot)), schema.ACTIONS)
+    gone = schema.frame(dropped, schema.DROPPED).sort("id")
+    return Result(
+        tables={"slots": kept.sort("slot"), "actions": actions.sort("action_id")},
+        dropped=gone,
+        funnel=funnel.count("generate", "scenario", candidates.height, kept, gone),
+    )
+
+
+def slot_number(rank: int, domain: int, domains: int) -> int:
+    """Return the slot of the `rank`-th scenario of the `domain`-th domain (both from 0)."""
+    return domains * rank + domain
+
+
+def reply_schema(prompt: Prompt, *, limits: bool) -> str:
+    """Return the JSON schema of a generator's reply: one text a value, nothing else."""
+    text: dict[str, Any] = {"type": "string"}
+    if limits:
+        text |= {
+            "minLength": prompt.output["min_length"],
+            "maxLength": prompt.output["max_length"],
+        }
+    ids = list(value_ids())
+    return canonical_json(
+        {
+            "type": "object",
+            "properties": dict.fromkeys(ids, text),
+            "required": ids,
+            "additionalProperties": False,
+        }
+    )
+
+
+def problem_of(actions: Actions) -> str:
+    """Return what is wrong with ten actions that met the schema, or ""."""
+    seen: dict[str, str] = {}
+    for value, action in actions.items():
+        bare = " ".join(action.lower().split()).rstrip(".!")
+        if not bare:
+            return f"the text for {value} is empty"
+        if bare in seen:
+            return f"the texts for {seen[bare]} and {value} are the same"
+        seen[bare] = value
+    return ""
+
+
+def _fill(
+    config: Config,
+    caller: Caller,
+    slots: list[_Slot],
+    reserve: dict[str, list[Row]],
+    dropped: list[dict[str, str]],
+) -> list[_Slot]:
+    """Ask both generators; return the slots that hold a new scenario and must be asked again."""
+    failed: dict[int, str] = {}
+    for generator in config.generate.generators:
+        open_slots = [slot for slot in slots if slot.number not in failed]
+        with task(f"actions by {generator}", len(open_slots)) as progress:
+            failed |= _ask(config, caller, generator, open_slots, progress)
+    again = []
+    for slot in slots:
+        if slot.number not in failed:
+            continue
+        domain, old = slot.scenario["domain"], slot.scenario["scenario_id"]
+        dropped.append(_dropped(old, domain, "no_usable_actions", failed[slot.number]))
+        if not reserve[domain]:
+            raise StageError(
+                f"{domain}: scenario {old} got no usable actions ({failed[slot.number]}) and the "
+                "reserve is used up; raise select.reserve or generate.attempts"
+            )
+        slot.replaced.append(old)
+        slot.scenario, slot.written = reserve[domain].pop(0), {}
+        again.append(slot)
+    return again
+
+
+def _ask(
+    config: Config, caller: Caller, generator: str, slots: list[_Slot], progress: Task
+) -> dict[int, str]:
+    """Let one generator write for these slots; return {slot: why} for those it could not."""
+    prompt = load_prompt(config.generate.prompt)
+    limits = config.models[generator].limits_in_schema
+    reply_form = reply_schema(prompt, limits=limits)
+    problems = {slot.number: "" for slot in slots}
+    open_slots = slots
+    for attempt in range(config.generate.attempts):
+        requests = [
+            _request(config, caller, generator, slot, attempt, problems[slot.number], reply_form)
+            for slot in open_slots
+        ]
+        replies = caller.ask(generator, requests, lambda _: None)
+        left = []
+        for slot, reply in zip(open_slots, replies, strict=True):
+            actions, problem = _read(reply, reply_form)
+            if actions is None:
+                problems[slot.number] = problem
+                left.append(slot)
+                continue
+            slot.written[generator] = (actions, reply.key)
+            progress.advance()
+        open_slots = left
+    return {slot.number: f"{generator}: {problems[slot.number]}" for slot in open_slots}
+
+
+def _request(
+    config: Config,
+    caller: Caller,
+    generator: str,
+    slot: _Slot,
+    attempt: int,
+    problem: str,
+    reply_form: str,
+) -> Request:
+    prompt = load_prompt(config.generate.prompt)
+    values = [{"id": v.id, "definition": v.definition} for v in load_values()]
+    messages = prompt.render(scenario=slot.scenario["scenario"], values=values)
+    if problem:
+        messages += load_prompt("ask_again").render(problem=problem)
+    scenario_id = slot.scenario["scenario_id"]
+    seed = int(sha256_text(f"{config.build.seed}/{scenario_id}/{generator}/{attempt}")[:7], 16)
+    return caller.request(
+        generator,
+        messages,
+        item=f"{scenario_id} by {generator}",
+        schema=reply_form,
+        replicate=attempt,
+        seed=seed,
+    )
+
+
+def _read(reply: Reply, reply_form: str) -> tuple[Actions | None, str]:
+    if reply.outcome != "ok":
+        return None, f"{reply.outcome}: {reply.detail}"
+    data, problem = read_json(reply.text, reply_form)
+    if data is None:  # a stored reply that the schema of today refuses
+        return None, problem
+    actions = {value: mask(" ".join(clean(data[value]).split()))[0] for value in value_ids()}
+    problem = problem_of(actions)
+    return (None, problem) if problem else (actions, "")
+
+
+def _slot_row(slot: _Slot) -> dict[str, Any]:
+    return {
+        "slot": slot.number,
+        "scenario_id": slot.scenario["scenario_id"],
+        "domain": slot.scenario["domain"],
+        "replaced": slot.replaced,
+    }
+
+
+def _action_rows(slot: _Slot) -> Iterable[dict[str, Any]]:
+    scenario_id = slot.scenario["scenario_id"]
+    for generator, (actions, key) in slot.written.items():
+        for value, action in actions.items():
+            yield {
+                "action_id": content_id("a", scenario_id, generator, value, action),
+                "scenario_id": scenario_id,
+                "value": value,
+                "generator": generator,
+                "action": action,
+                "ledger_key": key,
+            }
+
+
+def _dropped(scenario_id: str, domain: str, reason: str, detail: str) -> dict[str, str]:
+    return {
+        "id": scenario_id,
+        "domain": domain,
+        "outcome": "rejected",
+        "reason": reason,
+        "detail": detail[:200],
+    }

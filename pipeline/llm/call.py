@@ -1,0 +1,238 @@
+"""Asking: the ledger first, then the network, with one layer of retries and clear endings."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import random
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import openai
+from openai import AsyncOpenAI
+from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, stop_after_attempt
+
+from pipeline.config import ModelConfig
+from pipeline.errors import BadInputError, StageError
+from pipeline.llm import local_server, openai_chat
+from pipeline.llm.ledger import Ledger, Reply
+from pipeline.llm.request import Request
+
+_TRIES = 5
+_LONGEST_WAIT_S = 30.0
+_RESTARTS = 3
+
+
+class Caller:
+    """Answers requests for one stage; use as a context manager.
+
+    Attributes:
+        ledger: Where every reply is kept.
+        asked: Calls that went over the network.
+        replayed: Requests that the ledger answered.
+    """
+
+    def __init__(self, ledger: Path, models: dict[str, ModelConfig]) -> None:
+        self._models = models
+        self._ledger_path = ledger
+        self._stack = ExitStack()
+        self._server: local_server.LocalServer | None = None
+        self._restarts = 0
+        self.asked = 0
+        self.replayed = 0
+
+    def __enter__(self) -> Caller:
+        self.ledger = self._stack.enter_context(Ledger(self._ledger_path))
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop_server()
+        self._stack.close()
+
+    def request(
+        self,
+        model: str,
+        messages: tuple[tuple[str, str], ...],
+        *,
+        item: str,
+        schema: str = "",
+        replicate: int = 0,
+        seed: int = 0,
+    ) -> Request:
+        """Return the request that asks `model` (a name in [models]) these messages."""
+        config = self._models[model]
+        local = config.provider == "llama_cpp"
+        return Request(
+            endpoint=local_server.ENDPOINT if local else config.base_url,
+            model=config.model,
+            messages=messages,
+            max_tokens=config.max_tokens,
+            temperature=config.temperature,
+            top_p=config.top_p,
+            frequency_penalty=config.frequency_penalty,
+            seed=seed if config.seeded else None,
+            schema=schema,
+            replicate=replicate,
+            item=item,
+        )
+
+    def ask(
+        self, model: str, requests: Sequence[Request], on_reply: Callable[[Reply], None]
+    ) -> list[Reply]:
+        """Return the replies in the order of `requests`, each asked at most once.
+
+        Raises:
+            BadInputError: The key is missing or refused, or the endpoint rejects the request.
+            StageError: The endpoint stays out of reach; what was answered is in the ledger.
+        """
+        replies: list[Reply | None] = [self.ledger.find(request.key) for request in requests]
+        for found in filter(None, replies):
+            self.replayed += 1
+            on_reply(found)
+        missing = [i for i, reply in enumerate(replies) if reply is None]
+        if missing:
+            asyncio.run(self._ask_missing(model, requests, replies, missing, on_reply))
+        return [reply for reply in replies if reply is not None]
+
+    async def _ask_missing(
+        self,
+        model: str,
+        requests: Sequence[Request],
+        replies: list[Reply | None],
+        missing: Iterable[int],
+        on_reply: Callable[[Reply], None],
+    ) -> None:
+        config = self._models[model]
+        queue = list(reversed(list(missing)))
+        async with _Clients(config) as clients:
+
+            async def worker() -> None:
+                while queue:
+                    index = queue.pop()
+                    reply = await self._ask_one(model, clients, requests[index])
+                    self.ledger.record(requests[index], reply)
+                    self.asked += 1
+                    replies[index] = reply
+                    on_reply(reply)
+
+            workers = [asyncio.create_task(worker()) for _ in range(config.concurrency)]
+            try:
+                await asyncio.gather(*workers)
+            finally:
+                # One failure stops the rest; answers on their way are paid for, so await them.
+                queue.clear()
+                await asyncio.gather(*workers, return_exceptions=True)
+
+    async def _ask_one(self, name: str, clients: _Clients, request: Request) -> Reply:
+        config = clients.config
+        where = config.base_url or local_server.ENDPOINT
+        retrying = AsyncRetrying(
+            retry=retry_if_exception(_may_pass),
+            stop=stop_after_attempt(_TRIES),
+            wait=_wait,
+            reraise=True,
+        )
+
+        async def send() -> Reply:
+            base_url, key, extra = self._endpoint(name, config)
+            return await openai_chat.send(clients.get(base_url, key), request, extra)
+
+        try:
+            return await retrying(send)
+        except (openai.BadRequestError, openai.UnprocessableEntityError) as error:
+            # This one item cannot be answered (too long, say); the others may be.
+            return Reply(request.key, "error", _one_line(error), "", "", "", 0, 0)
+        except (openai.AuthenticationError, openai.PermissionDeniedError) as error:
+            raise BadInputError(
+                f"models.{name}: {where} refuses the key in {config.api_key_env or '(none)'} "
+                f"(status {error.status_code}); nothing further was sent"
+            ) from None
+        except openai.APIStatusError as error:
+            kind = StageError if _may_pass(error) else BadInputError
+            raise kind(
+                f"models.{name}: {where} answered status {error.status_code} to {request.item}: "
+                f"{_one_line(error)}; the answers so far are kept, run the same command again to "
+                "go on"
+            ) from None
+        except openai.APIError as error:
+            raise StageError(
+                f"models.{name}: no answer from {where} after {_TRIES} tries "
+                f"({type(error).__name__}); the answers so far are kept, run the same command "
+                "again to go on"
+            ) from None
+
+    def _endpoint(self, name: str, config: ModelConfig) -> tuple[str, str, dict[str, Any]]:
+        if config.provider == "llama_cpp":
+            return self._local_url(), "", dict(local_server.EXTRA_BODY)
+        key = os.environ.get(config.api_key_env, "") if config.api_key_env else ""
+        if config.api_key_env and not key:
+            raise BadInputError(
+                f"models.{name}: the environment variable {config.api_key_env} is not set; "
+                "it must hold the API key"
+            )
+        return config.base_url, key, {}
+
+    def _local_url(self) -> str:
+        """Return the local server's address; start it when first needed, and again if it died."""
+        if self._server is not None and self._server.exit_status is not None:
+            status = self._server.exit_status
+            self._stop_server()
+            self._restarts += 1
+            if self._restarts > _RESTARTS:
+                raise StageError(
+                    f"the local model server died {self._restarts} times (exit status {status}); "
+                    "the answers so far are kept, run the same command again to go on"
+                )
+        if self._server is None:
+            self._server = local_server.LocalServer().__enter__()
+        return self._server.base_url
+
+    def _stop_server(self) -> None:
+        if self._server is not None:
+            self._server.__exit__(None, None, None)
+            self._server = None
+
+
+class _Clients:
+    """SDK clients of one model, one an address: a restarted local server has a new one."""
+
+    def __init__(self, config: ModelConfig) -> None:
+        self.config = config
+        self._open: dict[str, AsyncOpenAI] = {}
+
+    async def __aenter__(self) -> _Clients:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        for sdk in self._open.values():
+            await sdk.close()
+
+    def get(self, base_url: str, key: str) -> AsyncOpenAI:
+        if base_url not in self._open:
+            self._open[base_url] = openai_chat.client(base_url, key, self.config.timeout_s)
+        return self._open[base_url]
+
+
+def _may_pass(error: BaseException) -> bool:
+    """Return True for errors that may pass by themselves: no answer, 408, 409, 429, 5xx."""
+    if isinstance(error, openai.APIStatusError):
+        spent = isinstance(error, openai.RateLimitError) and error.code == "insufficient_quota"
+        return not spent and (error.status_code in {408, 409, 429} or error.status_code >= 500)
+    return isinstance(error, openai.APIConnectionError)
+
+
+def _wait(state: RetryCallState) -> float:
+    """Return the seconds to wait: Retry-After if given, else doubling with jitter."""
+    error = state.outcome.exception() if state.outcome else None
+    if isinstance(error, openai.APIStatusError):
+        stated = error.response.headers.get("retry-after", "")
+        if stated.replace(".", "", 1).isdigit():
+            return min(float(stated), _LONGEST_WAIT_S)
+    ceiling = min(_LONGEST_WAIT_S, 0.25 * 2**state.attempt_number)
+    return float(ceiling * random.uniform(0.5, 1.0))  # noqa: S311 - jitter, never data
+
+
+def _one_line(error: openai.APIError) -> str:
+    return " ".join(str(error.message).split())[:200]

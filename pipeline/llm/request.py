@@ -1,0 +1,55 @@
+"""A model request as a value, and its key: a tagged hash of every field that can change a reply."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+
+from pipeline.artifacts import canonical_json, sha256_text
+
+KEY_TAG = "r1"
+EXCLUDED_FROM_KEY = frozenset({"item"})
+
+
+@dataclass(frozen=True)
+class Request:
+    """One chat completion.
+
+    Attributes:
+        endpoint: Base URL, or "local:<engine>" for a model that the build serves itself.
+        model: Model name as the endpoint knows it.
+        messages: (role, text) pairs.
+        max_tokens: Most tokens of the reply.
+        temperature: Sampling temperature.
+        top_p: Nucleus sampling mass.
+        frequency_penalty: OpenAI's frequency penalty.
+        seed: Sampling seed, or None to send none.
+        schema: JSON schema that the reply must meet, as canonical JSON; "" for free text.
+        replicate: Which of several independent askings of the same question this is.
+        item: What the request is about, for people; the only field that is not in the key.
+    """
+
+    endpoint: str
+    model: str
+    messages: tuple[tuple[str, str], ...]
+    max_tokens: int
+    temperature: float
+    top_p: float
+    frequency_penalty: float
+    seed: int | None
+    schema: str
+    replicate: int
+    item: str
+
+    def components(self) -> dict[str, object]:
+        """Return the fields that make the key, built from the dataclass's own fields."""
+        return {
+            f.name: getattr(self, f.name)
+            for f in dataclasses.fields(self)
+            if f.name not in EXCLUDED_FROM_KEY
+        }
+
+    @property
+    def key(self) -> str:
+        """The request's key: "r1:" and the SHA-256 of its components in canonical JSON."""
+        return f"{KEY_TAG}:{sha256_text(canonical_json(self.components()))}"

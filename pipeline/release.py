@@ -1,0 +1,93 @@
+"""Stage release: the folder that goes to the Hub, written whole and then opened as a user would."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from pipeline import funnel, schema
+from pipeline.artifacts import folder_digest, write_json, write_text
+from pipeline.card import is_local_only, render_card
+from pipeline.dist import write_table
+from pipeline.funnel import Funnel
+from pipeline.paths import PROMPTS, ROOT
+from pipeline.stage import Context, Result
+from pipeline.values import load_values
+from pipeline.verify import SUMS, verify
+
+SCENARIO_COLUMNS = ("scenario_id", "domain", "subreddit", "year", "scenario")
+ACTION_COLUMNS = ("action_id", "scenario_id", "value", "generator", "action", "ledger_key")
+
+
+def run(context: Context) -> Result:
+    """Write the release into `dist/` of the stage's folder and verify it offline.
+
+    Raises:
+        StageError: The folder does not load, or its parts do not belong together.
+    """
+    dist = context.out / "dist"
+    slots = context.tables["generate.slots"]
+    used = slots["scenario_id"].implode()
+    canary = pl.lit(context.config.release.canary).alias("canary")
+    tables = {
+        "questions": context.tables["compose.questions"],
+        "scenarios": context.tables["select.candidates"]
+        .filter(pl.col("scenario_id").is_in(used))
+        .select(*SCENARIO_COLUMNS, canary)
+        .sort("scenario_id"),
+        "actions": context.tables["generate.actions"]
+        .select(*ACTION_COLUMNS, canary)
+        .sort("action_id"),
+    }
+    files = {name: write_table(dist, name, table) for name, table in tables.items()}
+    funnels = {
+        name: Funnel.from_json(_mapping(manifest["funnel"]))
+        for name, manifest in context.manifests.items()
+    }
+    write_text(render_card(context.config, tables, files, funnels), dist / "README.md")
+    write_json(_values(), dist / "values.json")
+    _write_provenance(context, dist)
+    for name in ("DATA_LICENSE", "CITATION.cff"):
+        shutil.copyfile(ROOT / name, dist / name)
+    sums = "".join(f"{digest}  {name}\n" for name, digest in folder_digest(dist).items())
+    write_text(sums, dist / SUMS)
+    verify(dist)
+    nothing = schema.frame([], schema.DROPPED)
+    return Result(
+        tables={},
+        dropped=nothing,
+        funnel=funnel.count("release", "scenario", slots.height, slots, nothing),
+        notes={"local_only": is_local_only(context.config)},
+    )
+
+
+def _values() -> list[dict[str, Any]]:
+    return [
+        {
+            "id": v.id,
+            "name": v.name,
+            "definition": v.definition,
+            "higher_order": list(v.higher_order),
+        }
+        for v in load_values()
+    ]
+
+
+def _write_provenance(context: Context, dist: Path) -> None:
+    for name, manifest in context.manifests.items():
+        write_json(manifest, dist / "provenance" / "manifests" / f"{name}.json")
+    target = dist / "provenance" / "prompts"
+    target.mkdir(parents=True)
+    for path in sorted(PROMPTS.iterdir()):
+        if path.suffix in {".md", ".toml"}:
+            shutil.copyfile(path, target / path.name)
+
+
+def _mapping(value: object) -> Mapping[str, Any]:
+    if not isinstance(value, Mapping):
+        raise TypeError("a manifest's funnel is a mapping")
+    return value

@@ -1,0 +1,104 @@
+"""The tables that stages hand to each other: column names and Polars types."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import polars as pl
+
+Schema = dict[str, pl.DataType]
+
+POSTS: Schema = {
+    "post_id": pl.String(),
+    "subreddit": pl.String(),
+    "domain": pl.String(),
+    "title": pl.String(),
+    "body": pl.String(),
+    "created_utc": pl.Datetime("us", "UTC"),
+    "score": pl.Int64(),  # null where the source has none
+    "num_comments": pl.Int64(),
+    "over_18": pl.Boolean(),
+    "flair": pl.String(),
+    "removal": pl.String(),  # "none", "removed" or "deleted"
+    "source_file": pl.String(),
+    "source_line": pl.Int64(),  # 1-based
+}
+"""One row a post, whatever the source. No author."""
+
+SCREENED: Schema = {
+    **POSTS,
+    "text": pl.String(),  # title and body, cleaned and masked: what a scenario is made of
+    "words": pl.Int64(),
+    "masked": pl.List(pl.String()),  # kinds of personal data that were masked
+}
+
+DUPLICATES: Schema = {
+    "removed_id": pl.String(),
+    "keeper_id": pl.String(),
+    "method": pl.String(),  # "exact", "lexical" or "semantic"
+    "similarity": pl.Float64(),  # Jaccard for exact and lexical, cosine for semantic
+}
+
+CANDIDATES: Schema = {
+    "scenario_id": pl.String(),
+    "post_id": pl.String(),
+    "domain": pl.String(),
+    "subreddit": pl.String(),
+    "year": pl.Int32(),
+    "rank": pl.Int64(),  # place in the domain's draw: below the quota drawn, above it reserve
+    "scenario": pl.String(),
+}
+
+SLOTS: Schema = {
+    "slot": pl.Int64(),
+    "scenario_id": pl.String(),
+    "domain": pl.String(),
+    "replaced": pl.List(pl.String()),  # scenarios that held the slot before and failed
+}
+
+ACTIONS: Schema = {
+    "action_id": pl.String(),
+    "scenario_id": pl.String(),
+    "value": pl.String(),
+    "generator": pl.String(),
+    "action": pl.String(),
+    "ledger_key": pl.String(),
+}
+
+QUESTIONS: Schema = {
+    "question_id": pl.String(),
+    "scenario_id": pl.String(),
+    "domain": pl.String(),
+    "slot": pl.Int64(),
+    "question_index": pl.Int64(),  # 0 to 4 within the scenario
+    "scenario": pl.String(),
+    "options": pl.List(pl.String()),  # four actions, in letter order A to D
+    "option_ids": pl.List(pl.String()),
+    "option_values": pl.List(pl.String()),
+    "option_generators": pl.List(pl.String()),
+    "target_value": pl.String(),
+    "target_index": pl.Int64(),  # 0 to 3: the option that a selection or adoption item asks for
+    "canary": pl.String(),
+}
+
+DROPPED: Schema = {
+    "id": pl.String(),
+    "domain": pl.String(),
+    "outcome": pl.String(),  # "rejected" or "failed"
+    "reason": pl.String(),
+    "detail": pl.String(),
+}
+"""What a stage did not keep: each item once, with its one reason."""
+
+
+def frame(rows: Iterable[Mapping[str, Any]], schema: Schema) -> pl.DataFrame:
+    """Return a DataFrame of `rows` in exactly the columns and types of `schema`."""
+    return pl.DataFrame(list(rows), schema=schema, strict=True)
+
+
+def check(table: pl.DataFrame, schema: Schema, name: str) -> pl.DataFrame:
+    """Return `table` if its columns and types are those of `schema`, else raise TypeError."""
+    if dict(table.schema) != schema:
+        raise TypeError(f"table {name}: columns {dict(table.schema)}, declared {schema}")
+    return table

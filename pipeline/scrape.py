@@ -1,0 +1,92 @@
+"""Stage scrape: every line of the source ends as one post or as one counted reason."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import polars as pl
+
+from pipeline import funnel, schema
+from pipeline.errors import BadInputError
+from pipeline.paths import SAMPLE_POSTS
+from pipeline.progress import task
+from pipeline.sources.dump import BadLine, read_dump
+from pipeline.stage import Context, Result
+
+_NOT_OURS = frozenset({"other_subreddit", "comment", "blank_line"})  # fine lines, not wanted here
+
+
+def source_path(path: str) -> Path:
+    """Return the file behind `source.path`; "sample" is the bundled one."""
+    return SAMPLE_POSTS if path == "sample" else Path(path)
+
+
+def run(context: Context) -> Result:
+    """Read the source into `posts`, one row a post id.
+
+    Of several snapshots of one post the one with the longest body stays (then the highest score,
+    then the earliest line).
+
+    Raises:
+        BadInputError: The source is missing or unreadable, holds no usable post, or has more
+            bad lines than `source.max_bad_lines`.
+    """
+    config = context.config
+    path = source_path(config.source.path)
+    domain_of = {
+        subreddit.lower(): domain
+        for domain, subreddits in config.domains.items()
+        for subreddit in subreddits
+    }
+    rows, dropped, bad = [], [], 0
+    with task("lines", total=0) as progress:
+        for item in read_dump(
+            path, domain_of, html_escaped=config.source.html_escaped, limit=config.source.limit
+        ):
+            progress.advance()
+            if not isinstance(item, BadLine):
+                rows.append(item)
+                continue
+            bad += item.reason not in _NOT_OURS
+            if bad > config.source.max_bad_lines:
+                raise BadInputError(
+                    f"{path}: line {item.line}: {item.reason} ({item.detail}); that is more than "
+                    f"source.max_bad_lines = {config.source.max_bad_lines}; mend the file or "
+                    "raise the limit"
+                )
+            dropped.append(_dropped(f"{path.name}:{item.line}", None, item.reason, item.detail))
+    if not rows:
+        raise BadInputError(
+            f"{path}: no post of the configured subreddits in {len(dropped)} lines; "
+            f"compare [domains] in {config.file} with the file's 'subreddit' field"
+        )
+    entered = len(rows) + len(dropped)
+    posts = schema.frame(rows, schema.POSTS).sort(
+        pl.col("post_id"),
+        pl.col("body").str.len_chars(),
+        pl.col("score").fill_null(-(2**62)),
+        pl.col("source_line"),
+        descending=[False, True, True, False],
+    )
+    first = posts["post_id"].is_first_distinct()
+    for row in posts.filter(~first).iter_rows(named=True):
+        detail = f"another snapshot of {row['post_id']} was kept"
+        where = f"{row['source_file']}:{row['source_line']}"
+        dropped.append(_dropped(where, row["domain"], "duplicate_id", detail))
+    kept = posts.filter(first)
+    gone = schema.frame(dropped, schema.DROPPED)
+    return Result(
+        tables={"posts": kept},
+        dropped=gone,
+        funnel=funnel.count("scrape", "line", entered, kept, gone),
+    )
+
+
+def _dropped(where: str, domain: str | None, reason: str, detail: str) -> dict[str, str | None]:
+    return {
+        "id": where,
+        "domain": domain,
+        "outcome": "rejected",
+        "reason": reason,
+        "detail": detail[:200],
+    }

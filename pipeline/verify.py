@@ -1,0 +1,75 @@
+"""Opening a release as its users will: offline, by `datasets.load_dataset`, against checksums."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+
+import polars as pl
+
+from pipeline.artifacts import folder_digest
+from pipeline.dist import TABLES, table_path
+from pipeline.errors import StageError
+
+SUMS = "SHA256SUMS"
+QUESTIONS_PER_SCENARIO = 5
+
+
+def verify(dist: Path) -> dict[str, int]:
+    """Check a release folder; return the rows of each of its configs.
+
+    Raises:
+        StageError: A file is missing or altered, a config does not load or differs from its
+            Parquet file, or a join between the tables has a hole.
+    """
+    _check_sums(dist)
+    tables = {name: _load(dist, name) for name in TABLES}
+    questions, scenarios, actions = (tables[n] for n in ("questions", "scenarios", "actions"))
+    if not questions.height:
+        raise StageError(f"{dist}: holds no question")
+    counts = questions.group_by("scenario_id").len()
+    if counts["len"].unique().to_list() != [QUESTIONS_PER_SCENARIO]:
+        raise StageError(f"{dist}: a scenario has not exactly {QUESTIONS_PER_SCENARIO} questions")
+    holes = {
+        "questions.scenario_id": set(questions["scenario_id"]) ^ set(scenarios["scenario_id"]),
+        "actions.scenario_id": set(actions["scenario_id"]) ^ set(scenarios["scenario_id"]),
+        "questions.option_ids": set(questions["option_ids"].explode()) ^ set(actions["action_id"]),
+    }
+    for place, ids in holes.items():
+        if ids:
+            raise StageError(f"{dist}: {place}: {len(ids)} ids without a partner, e.g. {min(ids)}")
+    for name, column in TABLES.items():
+        if tables[name][column].n_unique() != tables[name].height:
+            raise StageError(f"{dist}: {name}.{column} is not unique")
+    return {name: table.height for name, table in tables.items()}
+
+
+def _check_sums(dist: Path) -> None:
+    path = dist / SUMS
+    if not path.is_file():
+        raise StageError(f"{path}: missing; build the release again")
+    recorded = {}
+    for line in path.read_text(encoding="utf-8").splitlines():
+        digest, _, name = line.partition("  ")
+        recorded[name] = digest
+    found = {name: digest for name, digest in folder_digest(dist).items() if name != SUMS}
+    for name in sorted(recorded.keys() | found.keys()):
+        if recorded.get(name) != found.get(name):
+            raise StageError(f"{dist / name}: differs from {SUMS}; build the release again")
+
+
+def _load(dist: Path, config: str) -> pl.DataFrame:
+    os.environ.setdefault("HF_HUB_OFFLINE", "1")
+    os.environ.setdefault("HF_DATASETS_OFFLINE", "1")
+    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+    import datasets
+
+    datasets.disable_progress_bars()
+    written = pl.read_parquet(table_path(dist, config))
+    with tempfile.TemporaryDirectory() as cache:
+        loaded = datasets.load_dataset(str(dist), config, split="test", cache_dir=cache)
+        table = pl.from_arrow(loaded.with_format("arrow")[:])
+    if not isinstance(table, pl.DataFrame) or not table.equals(written):
+        raise StageError(f"{dist}: config {config} does not load as it was written")
+    return table
