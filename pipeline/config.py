@@ -127,7 +127,8 @@ class ModelConfig:
         top_p: Nucleus sampling mass.
         frequency_penalty: OpenAI's frequency penalty.
         seeded: Send a seed that is derived from the item's id.
-        limits_in_schema: Put length limits into the JSON schema (endpoints differ in support).
+        limits_in_schema: Put the prompt's pattern into the JSON schema (endpoints differ in
+            support): a small model keeps to the form only by grammar.
         concurrency: Calls in flight at once.
         timeout_s: Seconds after which a call counts as failed.
     """

@@ -7,13 +7,14 @@ no other scenario moves.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from pipeline import funnel, schema
-from pipeline.artifacts import canonical_json, content_id, sha256_text
+from pipeline.artifacts import content_id, sha256_text
 from pipeline.config import Config
 from pipeline.errors import StageError
 from pipeline.llm.call import Caller
@@ -86,15 +87,13 @@ def slot_number(rank: int, domain: int, domains: int) -> int:
 
 
 def reply_schema(prompt: Prompt, *, limits: bool) -> str:
-    """Return the JSON schema of a generator's reply: one text a value, nothing else."""
+    """Return the JSON schema of a generator's reply: one text a value, in the circle's order."""
     text: dict[str, Any] = {"type": "string"}
     if limits:
-        text |= {
-            "minLength": prompt.output["min_length"],
-            "maxLength": prompt.output["max_length"],
-        }
+        text["pattern"] = prompt.output["pattern"]
     ids = list(value_ids())
-    return canonical_json(
+    # Not sorted: endpoints make the model write the fields in the order of the schema.
+    return json.dumps(
         {
             "type": "object",
             "properties": dict.fromkeys(ids, text),

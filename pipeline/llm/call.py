@@ -21,6 +21,7 @@ from pipeline.llm.ledger import Ledger, Reply
 from pipeline.llm.request import Request
 
 _TRIES = 5
+FIRST_WAIT_S = 0.5
 _LONGEST_WAIT_S = 30.0
 _RESTARTS = 3
 
@@ -230,7 +231,7 @@ def _wait(state: RetryCallState) -> float:
         stated = error.response.headers.get("retry-after", "")
         if stated.replace(".", "", 1).isdigit():
             return min(float(stated), _LONGEST_WAIT_S)
-    ceiling = min(_LONGEST_WAIT_S, 0.25 * 2**state.attempt_number)
+    ceiling = min(_LONGEST_WAIT_S, FIRST_WAIT_S * 2 ** (state.attempt_number - 1))
     return float(ceiling * random.uniform(0.5, 1.0))  # noqa: S311 - jitter, never data
 
 

@@ -24,7 +24,7 @@ class Request:
         top_p: Nucleus sampling mass.
         frequency_penalty: OpenAI's frequency penalty.
         seed: Sampling seed, or None to send none.
-        schema: JSON schema that the reply must meet, as canonical JSON; "" for free text.
+        schema: JSON schema that the reply must meet, as JSON text; "" for free text.
         replicate: Which of several independent askings of the same question this is.
         item: What the request is about, for people; the only field that is not in the key.
     """

@@ -1,0 +1,94 @@
+"""Fixtures: a loopback chat server, and a tiny world that builds end to end in seconds."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipeline import build as runner
+from pipeline.config import Config, load
+from pipeline.paths import ROOT
+from tests.loopback import ChatServer, chat_server
+
+DEMO = ROOT / "configs" / "demo.toml"
+SECRET = "sk-this-must-never-be-seen-anywhere"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _quiet_wait() -> None:
+    """Retries in tests wait milliseconds: the waiting is real, only the unit is smaller."""
+    from pipeline.llm import call
+
+    call.FIRST_WAIT_S = 0.001
+
+
+@pytest.fixture
+def server() -> Iterator[ChatServer]:
+    with chat_server() as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A workspace whose stages up to `select` are built; tests start from a copy."""
+    folder = tmp_path_factory.mktemp("prepared")
+    places = {"build.workspace": str(folder / "work"), "build.dist": str(folder / "dist")}
+    runner.build(load(DEMO, places), until="select")
+    return folder / "work"
+
+
+@pytest.fixture
+def overrides(
+    server: ChatServer, prepared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> dict[str, Any]:
+    """Settings that turn the demonstration into a build against the loopback server."""
+    shutil.copytree(prepared, tmp_path / "work")
+    monkeypatch.setenv("VALACT_TEST_KEY", SECRET)
+    model = {
+        "provider": "openai",
+        "model": "fake",
+        "base_url": server.base_url,
+        "api_key_env": "VALACT_TEST_KEY",
+        "max_tokens": 500,
+        "concurrency": 4,
+    }
+    return {
+        "models": {"g-one": model, "g-two": {**model, "temperature": 1.0}},
+        "generate.generators": ["g-one", "g-two"],
+        "build.workspace": str(tmp_path / "work"),
+        "build.ledger": str(tmp_path / "ledger.sqlite"),
+        "build.dist": str(tmp_path / "dist"),
+    }
+
+
+@pytest.fixture
+def world(overrides: dict[str, Any]) -> Callable[..., Config]:
+    """Return a function that gives the tiny world's configuration, with keys changed."""
+
+    def make(**changes: Any) -> Config:
+        dotted = {name.replace("__", "."): value for name, value in changes.items()}
+        return load(DEMO, overrides | dotted)
+
+    return make
+
+
+def command(*arguments: str, **options: Any) -> subprocess.CompletedProcess[str]:
+    """Run `python -m pipeline` as a user would, from the checkout's root."""
+    environment = os.environ | options.pop("env", {})
+    return subprocess.run(
+        [sys.executable, "-m", "pipeline", *arguments],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=options.pop("timeout", 300),
+        check=False,
+        **options,
+    )

@@ -1,0 +1,122 @@
+"""A loopback chat server that speaks OpenAI's protocol over real sockets, faults included."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import socket
+import threading
+from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import uvicorn
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+
+@dataclass
+class ChatServer:
+    """State of a running server; `faults` are used up one a request before it answers normally.
+
+    A fault is an HTTP status, or one of "drop", "truncated", "invalid", "refusal", "empty",
+    "filtered", "same".
+    """
+
+    base_url: str = ""
+    faults: deque[int | str] = field(default_factory=deque)
+    retry_after: str = "0"
+    bodies: list[dict[str, Any]] = field(default_factory=list)
+    keys: list[str] = field(default_factory=list)
+
+    async def chat(self, request: Request) -> Response:
+        body = await request.json()
+        self.bodies.append(body)
+        self.keys.append(request.headers.get("authorization", ""))
+        fault = self.faults.popleft() if self.faults else ""
+        if isinstance(fault, int):
+            error = {"error": {"message": f"status {fault}", "code": "made_up"}}
+            return JSONResponse(error, fault, headers={"retry-after": self.retry_after})
+        if fault == "drop":
+            request.scope["transport_to_close"].abort()
+            return Response()
+        return JSONResponse(self._completion(body, fault))
+
+    def _completion(self, body: dict[str, Any], fault: str) -> dict[str, Any]:
+        text, finish, refusal = answer(body, same=fault == "same"), "stop", None
+        if fault == "truncated":
+            text, finish = text[: len(text) // 2], "length"
+        elif fault == "invalid":
+            text = '{"self_direction": 1}'
+        elif fault == "refusal":
+            text, refusal = "", "I cannot help with that."
+        elif fault == "empty":
+            text = ""
+        elif fault == "filtered":
+            text, finish = "", "content_filter"
+        message = {"role": "assistant", "content": text, "refusal": refusal}
+        return {
+            "id": "chatcmpl-1",
+            "object": "chat.completion",
+            "created": 1,
+            "model": body["model"] + "-snapshot",
+            "choices": [{"index": 0, "message": message, "finish_reason": finish}],
+            "usage": {"prompt_tokens": 10, "completion_tokens": 5, "total_tokens": 15},
+        }
+
+
+def answer(body: dict[str, Any], *, same: bool = False) -> str:
+    """Return a reply that meets the request's schema and depends on nothing but the request."""
+    schema = body.get("response_format", {}).get("json_schema", {}).get("schema")
+    digest = hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()
+    if not schema:
+        return f"answer {digest[:8]}"
+    texts = {
+        name: "I do nothing." if same else f"I take course {digest[:6]} number {i}."
+        for i, name in enumerate(schema["properties"])
+    }
+    return json.dumps(texts)
+
+
+class _ExposeTransport:
+    """ASGI wrapper that lets a handler abort its own connection, as a dying network does."""
+
+    def __init__(self, app: Any, server: dict[str, uvicorn.Server]) -> None:
+        self._app, self._server = app, server
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] == "http":
+            connections = self._server["it"].server_state.connections
+            client = tuple(scope["client"])
+            for connection in connections:
+                if connection.transport.get_extra_info("peername")[:2] == client:
+                    scope["transport_to_close"] = connection.transport
+        await self._app(scope, receive, send)
+
+
+@contextmanager
+def chat_server() -> Iterator[ChatServer]:
+    """Run a ChatServer on a free loopback port while the block runs."""
+    state = ChatServer()
+    app = Starlette(routes=[Route("/v1/chat/completions", state.chat, methods=["POST"])])
+    holder: dict[str, uvicorn.Server] = {}
+    config = uvicorn.Config(
+        _ExposeTransport(app, holder), log_level="critical", lifespan="off", access_log=False
+    )
+    server = holder["it"] = uvicorn.Server(config)
+    listener = socket.socket()
+    listener.bind(("127.0.0.1", 0))
+    listener.listen()
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
+    thread.start()
+    state.base_url = f"http://127.0.0.1:{listener.getsockname()[1]}/v1"
+    try:
+        yield state
+    finally:
+        server.should_exit = True
+        thread.join(timeout=10)
+        listener.close()
