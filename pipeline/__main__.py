@@ -20,6 +20,8 @@ def main() -> int:
     signal.signal(signal.SIGTERM, _interrupt)
     try:
         status = app(standalone_mode=False)
+        if status == _INTERRUPTED:  # typer turns KeyboardInterrupt into this status
+            raise KeyboardInterrupt
         return status if isinstance(status, int) else 0
     except PipelineError as error:
         return _fail(str(error), error.exit_code)

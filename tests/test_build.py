@@ -1,7 +1,8 @@
-"""The runner on a tiny world: everything real but the language model, which is a loopback server."""
+"""The runner on a tiny world: all real but the language model, which is a loopback server."""
 
 from __future__ import annotations
 
+import itertools
 import json
 import shutil
 from collections.abc import Callable
@@ -58,7 +59,7 @@ def test_a_build_gives_a_release_and_the_second_run_redoes_nothing(
 
 def test_each_stage_counts_in_what_the_stage_before_kept(world: World) -> None:
     funnels = list(runner.build(world()).values())
-    for earlier, later in zip(funnels, funnels[1:], strict=False):
+    for earlier, later in itertools.pairwise(funnels):
         assert later.entered == earlier.kept
     for found in funnels:
         assert found.entered == found.kept + sum(found.reasons().values())

@@ -16,7 +16,10 @@ from pipeline.llm.request import EXCLUDED_FROM_KEY, Request
 from tests.conftest import SECRET
 from tests.loopback import ChatServer
 
-SCHEMA = '{"additionalProperties":false,"properties":{"a":{"type":"string"}},"required":["a"],"type":"object"}'
+SCHEMA = (
+    '{"additionalProperties":false,"properties":{"a":{"type":"str'
+    'ing"}},"required":["a"],"type":"object"}'
+)
 
 
 @pytest.fixture

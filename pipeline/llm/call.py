@@ -52,6 +52,11 @@ class Caller:
         self._stop_server()
         self._stack.close()
 
+    @property
+    def server_pid(self) -> int | None:
+        """Process id of the local model server, if this caller has started one."""
+        return self._server.pid if self._server else None
+
     def request(
         self,
         model: str,

@@ -1,0 +1,118 @@
+"""The bundled model on its real server: same bytes whatever the order of calls, and deaths."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from pipeline.config import load
+from pipeline.errors import StageError
+from pipeline.llm.call import Caller
+from pipeline.llm.ledger import Reply
+from tests.conftest import DEMO, command
+
+pytestmark = pytest.mark.slow
+
+SCHEMA = (
+    '{"type":"object","properties":{"a":{"type":"string","maxLeng'
+    'th":60}},"required":["a"],"additionalProperties":false}'
+)
+NAME = "smollm2-135m-high-temperature"
+
+
+def ask(ledger: Path, order: list[int], on_first: object = None) -> dict[int, Reply]:
+    with Caller(ledger, load(DEMO).models) as caller:
+        requests = [
+            caller.request(
+                NAME,
+                (("user", f"Name a thing that comes in {i} colours. Answer as JSON."),),
+                item=str(i),
+                schema=SCHEMA,
+                seed=i,
+            )
+            for i in order
+        ]
+        replies: list[Reply] = []
+        for request in requests:
+            replies += caller.ask(NAME, [request], lambda _: None)
+            if on_first and len(replies) == 1:
+                on_first(caller)  # type: ignore[operator]
+        return dict(zip(order, replies, strict=True))
+
+
+def test_answers_do_not_depend_on_the_order_of_calls_or_the_server(tmp_path: Path) -> None:
+    up = ask(tmp_path / "one", [1, 2, 3, 4])
+    down = ask(tmp_path / "two", [4, 3, 2, 1])
+    assert {i: r.text for i, r in up.items()} == {i: r.text for i, r in down.items()}
+    assert all(r.outcome == "ok" for r in up.values())
+    assert len({r.text for r in up.values()}) > 1
+
+
+def test_a_server_that_dies_is_started_again(tmp_path: Path) -> None:
+    def kill(caller: Caller) -> None:
+        assert caller.server_pid is not None
+        os.kill(caller.server_pid, signal.SIGKILL)
+
+    calm = ask(tmp_path / "calm", [1, 2])
+    killed = ask(tmp_path / "killed", [1, 2], on_first=kill)
+    assert {i: r.text for i, r in killed.items()} == {i: r.text for i, r in calm.items()}
+
+
+def test_a_server_that_dies_again_and_again_ends_the_stage(tmp_path: Path) -> None:
+    with (
+        Caller(tmp_path / "l", load(DEMO).models) as caller,
+        pytest.raises(StageError, match="the local model server died"),
+    ):
+        for i in range(10):
+            request = caller.request(NAME, (("user", f"{i}"),), item=str(i), schema=SCHEMA)
+            caller.ask(NAME, [request], lambda _: None)
+            assert caller.server_pid is not None
+            os.kill(caller.server_pid, signal.SIGKILL)
+
+
+def test_the_server_does_not_outlive_a_killed_build() -> None:
+    script = (
+        "from pipeline.llm.local_server import LocalServer; import os, signal\n"
+        "server = LocalServer().__enter__()\n"
+        "print(server.pid, flush=True)\n"
+        "os.kill(os.getpid(), signal.SIGKILL)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=False
+    )
+    pid = int(done.stdout)
+    from tests.test_cli import wait_for
+
+    wait_for(lambda: not _alive(pid), timeout=20)
+
+
+def _alive(pid: int) -> bool:
+    try:
+        status = Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return False
+    return status.rpartition(")")[2].split()[0] != "Z"
+
+
+def test_the_demonstration_gives_the_same_bytes_twice(tmp_path: Path) -> None:
+    """The embedded default end to end, with one scenario a domain."""
+    released = []
+    for name in ("one", "two"):
+        folder = tmp_path / name
+        done = command(
+            "build",
+            "--scenarios=5",
+            f"--workspace={folder / 'work'}",
+            f"--ledger={folder / 'ledger.sqlite'}",
+            f"--dist={folder / 'dist'}",
+            timeout=900,
+        )
+        assert done.returncode == 0, done.stderr
+        files = sorted(p for p in (folder / "dist").rglob("*") if p.is_file())
+        released.append({p.relative_to(folder): p.read_bytes() for p in files})
+    assert released[0] == released[1]
