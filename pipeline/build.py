@@ -196,7 +196,7 @@ def _run(stage: Stage, config: Config, workspace: Path, parts: dict[str, str]) -
     manifests = {name: load_manifest(workspace, name) or {} for name in before}
     tables = {name: load_table(workspace, name) for name in stage.inputs}
     with atomic_folder(workspace / stage.name) as folder:
-        result = stage.run(Context(config, tables, folder, workspace, manifests))
+        result = stage.run(Context(config, tables, folder, manifests))
         rows = _write_tables(stage, result, folder)
         files = {
             name: {"sha256": digest, "rows": rows.get(name)}

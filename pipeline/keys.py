@@ -37,8 +37,10 @@ def components(
         workspace: Where the digest of a large source is remembered between runs.
     """
     found: dict[str, Any] = {"stage.version": stage.version}
-    for section in stage.sections:
-        found |= _flat(f"config.{section}", _without_places(section, config.section(section)))
+    for dotted in stage.sections:
+        section, _, key = dotted.partition(".")
+        value = _without_places(section, config.section(section))
+        found |= _flat(f"config.{dotted}", value[key] if key else value)
     for name in stage.models(config):
         model = dataclasses.asdict(config.models[name])
         found |= _flat(

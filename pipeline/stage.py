@@ -23,15 +23,12 @@ class Context:
         config: The whole configuration; a stage reads only the sections it declares.
         tables: Its declared inputs, keyed "stage.table".
         out: Folder for files that are not tables (the release stage's); whole or absent later.
-        workspace: Folder of the build; a stage reads other stages' files only through `tables`
-            and `manifests`.
         manifests: Manifests of the stages before it, by stage name.
     """
 
     config: Config
     tables: Mapping[str, pl.DataFrame]
     out: Path
-    workspace: Path
     manifests: Mapping[str, Mapping[str, object]]
 
 
@@ -61,7 +58,7 @@ class Stage:
         run: The work.
         inputs: Tables it reads, as "stage.table".
         outputs: Its tables and their schemas.
-        sections: Sections of the configuration that it reads.
+        sections: Sections or single keys of the configuration that it reads.
         prompts: Prompt files that it renders, from the configuration.
         models: Names in [models] that it calls, from the configuration.
         reads_source: True for the stage that reads `source.path`.

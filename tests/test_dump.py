@@ -208,6 +208,7 @@ def test_html_escaping_is_undone_exactly_once(read: Read, text: str) -> None:
     [
         ({}, "none"),
         ({"selftext": " [Removed] \n"}, "removed"),
+        ({"selftext": "[removed by reddit]"}, "removed"),
         ({"selftext": "[ Removed by Reddit ]"}, "removed"),
         ({"selftext": "[deleted]"}, "deleted"),
         ({"selftext": "why was it [removed]?"}, "none"),

@@ -1,0 +1,151 @@
+"""Cleaning and masking are stable, complete and leave ordinary numbers alone."""
+
+from __future__ import annotations
+
+import unicodedata
+
+import pytest
+from hypothesis import assume, example, given
+from hypothesis import strategies as st
+
+from pipeline.text import clean, mask
+
+# Format characters that are drawn (signs over Arabic and Syriac numbers), so not invisible.
+DRAWN = {*"\u0600\u0601\u0602\u0603\u0604\u0605\u06dd\u070f\u0890\u0891\u08e2\U000110bd\U000110cd"}
+INVISIBLE = [
+    c for c in map(chr, range(0x110000)) if unicodedata.category(c) == "Cf" and c not in DRAWN
+]
+PIECES = st.sampled_from(
+    "&#x200B; &#8203; &nbsp; &amp;nbsp; & #38; &#38; nbsp; e \u0301 \u200b \ufeff \u00ad \u202e".split()
+    + ["\r\n", "\r", "\n", "\n\n\n", "\t", "\x0b", "\x00", "\x1b[0m", "\u2028", "\xa0", "  "]
+)
+MESSY = st.lists(PIECES | st.text(max_size=5)).map("".join)
+WORD = st.text("abcdefgh\n ,.!?'-", max_size=20)
+LETTERS = st.from_regex(r"[a-z][a-z0-9]{2,9}", fullmatch=True)
+DIGITS = st.integers(200, 999)
+
+
+def phones() -> st.SearchStrategy[str]:
+    forms = ["({}) {}-{}", "{}-{}-{}", "{}.{}.{}", "{} {} {}", "+1 {} {} {}", "1-{}-{}-{}"]
+    return st.builds(str.format, st.sampled_from(forms), DIGITS, DIGITS, st.integers(1000, 9999))
+
+
+FOUND = {
+    "email": st.builds("{}.{}+x@mail.{}.co.uk".format, LETTERS, LETTERS, LETTERS)
+    | st.builds("{}@{}.com".format, LETTERS, LETTERS),
+    "url": st.builds("https://{}.org/{}?q={}#x".format, LETTERS, LETTERS, LETTERS)
+    | st.builds("www.{}.com/{}".format, LETTERS, LETTERS)
+    | st.builds("HTTP://{}.com".format, LETTERS),
+    "user": st.builds("u/{}_{}".format, LETTERS, LETTERS) | st.builds("/u/{}-1".format, LETTERS),
+    "phone": phones(),
+}
+
+
+@given(MESSY)
+@example("e\u200b\u0301")
+@example("&#38;nbsp;")
+@example("&&#x200B;nbsp;")
+def test_cleaning_twice_is_cleaning_once(text: str) -> None:
+    assert clean(clean(text)) == clean(text)
+
+
+@given(MESSY)
+def test_clean_text_has_plain_spaces_and_line_ends_only(text: str) -> None:
+    done = clean(text)
+    assert {c for c in done if unicodedata.category(c) == "Cc"} <= {"\n"}
+    assert {c for c in done if c.isspace()} <= {" ", "\n"}
+    assert "  " not in done
+    assert "\n\n\n" not in done
+    assert [line for line in done.split("\n") if line != line.strip()] == []
+    assert done == done.strip()
+
+
+@pytest.mark.parametrize("character", INVISIBLE, ids=ascii)
+def test_no_invisible_character_stays(character: str) -> None:
+    """Also the tag block (U+E0000), in which text can be hidden from people but not from models."""
+    assert clean(f"a{character}b") == "ab"
+
+
+@given(st.text(st.characters(categories=["L", "N", "P", "S"], exclude_characters="&"), min_size=1))
+def test_cleaning_keeps_every_visible_character(text: str) -> None:
+    assert clean(text) == unicodedata.normalize("NFC", text)
+
+
+@pytest.mark.parametrize(
+    ("text", "cleaned"),
+    [
+        ("a&nbsp;b&#x200B;c &amp; d &lt;e&gt;", "a bc &amp; d &lt;e&gt;"),
+        ("  one\r\ntwo \r\r\r\r three\t four ", "one\ntwo\n\nthree four"),
+        ("I like &#9829;", "I like ♥"),
+    ],
+)
+def test_clean_examples(text: str, cleaned: str) -> None:
+    assert clean(text) == cleaned
+
+
+@pytest.mark.parametrize("kind", FOUND)
+@given(before=WORD, after=WORD, data=st.data())
+def test_personal_data_in_any_sentence_is_masked(
+    kind: str, before: str, after: str, data: st.DataObject
+) -> None:
+    secret = data.draw(FOUND[kind])
+    masked, kinds = mask(f"{before} {secret} {after}")
+    assert secret not in masked
+    assert f"[{kind.upper()}]" in masked
+    assert kind in kinds
+
+
+@pytest.mark.parametrize(
+    ("text", "masked"),
+    [
+        ("see [my blog](https://me.example/x) and [this](/r/x/1)", "see my blog [URL] and this [URL]"),
+        ("(u/some_one), u/some-two.", "([USER]), [USER]."),
+        ("mail a@b.example or call 555-123-4567!", "mail [EMAIL] or call [PHONE]!"),
+        ("[write](mailto:a.b@c.example)", "[write](mailto:[EMAIL])"),
+        ("[a](https://x.example/A_(b)) c", "a [URL] c"),
+        ("reddit.com/u/SomeName wrote", "reddit.com[USER] wrote"),
+        ("look at reddit.com/user/SomeName", "look at reddit.com[USER]"),
+        ("call +44 20 7946 0958", "call [PHONE]"),
+    ],
+)
+def test_mask_examples(text: str, masked: str) -> None:
+    assert mask(text)[0] == masked
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "$250,000",
+        "2019-2020",
+        "1 555",
+        "my 401k",
+        "(403)b",
+        "from 9-5, 3.50 an hour, 10,000,000 in all",
+        "rose from 1,200 to 1,350",
+        "in 2019, 2020 and 2021",
+        "2019 2020 2021",
+        "2019-2020-2021",
+        "on 2021-10-18 at 10:30",
+        "100 000 000",
+        "(31M) and I (29F)",
+        "and/or, us/them, and r/relationships",
+        "@ 5 o'clock",
+        "5.0.0.1",
+    ],
+)
+def test_ordinary_numbers_and_words_are_left_alone(text: str) -> None:
+    assert mask(text) == (text, ())
+
+
+@given(st.lists(st.one_of(WORD, *FOUND.values(), st.sampled_from("[]()/@: u-.")), max_size=8))
+def test_masking_twice_is_masking_once(pieces: list[str]) -> None:
+    masked, kinds = mask("".join(pieces))
+    assert mask(masked) == (masked, ())
+    assert list(kinds) == sorted(set(kinds))
+
+
+@given(st.text())
+def test_text_without_any_mark_of_personal_data_is_kept_as_it_is(text: str) -> None:
+    assume(not set(text) & set("@/0123456789") and "www." not in text.lower())
+    assume(not any(c.isdigit() for c in text))
+    assert mask(text) == (text, ())
