@@ -15,9 +15,8 @@ from typing import Any
 from pipeline.artifacts import canonical_json, sha256_file, sha256_text
 from pipeline.config import PACE_FIELDS, Config
 from pipeline.errors import BadInputError
-from pipeline.paths import DESIGNS, HUB_RELEASE, PROMPTS, ROOT
+from pipeline.paths import DESIGNS, HUB_RELEASE, PROMPTS, ROOT, source_path
 from pipeline.prompts import load_prompt
-from pipeline.scrape import source_path
 from pipeline.stage import Stage
 
 # Fields that say where things lie, not what they are; the source counts by its content instead.

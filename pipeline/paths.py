@@ -9,3 +9,8 @@ PROMPTS = ROOT / "prompts"
 HUB_RELEASE = ROOT / "hub_release"
 DESIGNS = ROOT / "pipeline" / "designs"
 SAMPLE_POSTS = ROOT / "pipeline" / "sources" / "sample_posts.ndjson"
+
+
+def source_path(path: str) -> Path:
+    """Return the file behind `source.path`; "sample" is the bundled one."""
+    return SAMPLE_POSTS if path == "sample" else Path(path)

@@ -34,12 +34,13 @@ class Task:
             self._bar.update(self._bar.task_ids[0], completed=self.done, note=note)
         elif time.monotonic() - self._shown >= _SECONDS_BETWEEN_LINES:
             self._shown = time.monotonic()
-            print(f"    {self.label}: {self.done:,} of {self.total:,} {note}".rstrip(), flush=True)
+            known = f" of {self.total:,}" if self.total else ""
+            print(f"    {self.label}: {self.done:,}{known} {note}".rstrip(), flush=True)
 
 
 @contextmanager
 def task(label: str, total: int) -> Iterator[Task]:
-    """Show progress of `total` items under `label` while the block runs."""
+    """Show progress of `total` items (0 if unknown) under `label` while the block runs."""
     if not sys.stdout.isatty():
         yield Task(label, total)
         return
@@ -51,7 +52,7 @@ def task(label: str, total: int) -> Iterator[Task]:
         TextColumn("{task.fields[note]}"),
     )
     with RichProgress(*columns, console=Console(), transient=True) as bar:
-        bar.add_task(label, total=total, note="")
+        bar.add_task(label, total=total or None, note="")
         yield Task(label, total, _bar=bar)
 
 

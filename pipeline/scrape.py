@@ -2,23 +2,16 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import polars as pl
 
 from pipeline import funnel, schema
 from pipeline.errors import BadInputError
-from pipeline.paths import SAMPLE_POSTS
+from pipeline.paths import source_path
 from pipeline.progress import task
 from pipeline.sources.dump import BadLine, read_dump
 from pipeline.stage import Context, Result
 
 _NOT_OURS = frozenset({"other_subreddit", "comment", "blank_line"})  # fine lines, not wanted here
-
-
-def source_path(path: str) -> Path:
-    """Return the file behind `source.path`; "sample" is the bundled one."""
-    return SAMPLE_POSTS if path == "sample" else Path(path)
 
 
 def run(context: Context) -> Result:

@@ -16,8 +16,9 @@ INVISIBLE = [
     c for c in map(chr, range(0x110000)) if unicodedata.category(c) == "Cf" and c not in DRAWN
 ]
 PIECES = st.sampled_from(
-    "&#x200B; &#8203; &nbsp; &amp;nbsp; & #38; &#38; nbsp; e \u0301 \u200b \ufeff \u00ad \u202e".split()
-    + ["\r\n", "\r", "\n", "\n\n\n", "\t", "\x0b", "\x00", "\x1b[0m", "\u2028", "\xa0", "  "]
+    ["&#x200B;", "&#8203;", "&nbsp;", "&amp;nbsp;", "&", "#38;", "&#38;", "nbsp;", "e", "\u0301"]
+    + ["\u200b", "\ufeff", "\u00ad", "\u202e", "\r\n", "\r", "\n", "\n\n\n", "\t", "\x0b", "\x00"]
+    + ["\x1b[0m", "\u2028", "\xa0", "  "]
 )
 MESSY = st.lists(PIECES | st.text(max_size=5)).map("".join)
 WORD = st.text("abcdefgh\n ,.!?'-", max_size=20)
@@ -36,7 +37,7 @@ FOUND = {
     "url": st.builds("https://{}.org/{}?q={}#x".format, LETTERS, LETTERS, LETTERS)
     | st.builds("www.{}.com/{}".format, LETTERS, LETTERS)
     | st.builds("HTTP://{}.com".format, LETTERS),
-    "user": st.builds("u/{}_{}".format, LETTERS, LETTERS) | st.builds("/u/{}-1".format, LETTERS),
+    "user": st.from_regex(r"/?u/[A-Za-z0-9_-]{2,19}[A-Za-z0-9]", fullmatch=True),
     "phone": phones(),
 }
 
@@ -60,10 +61,9 @@ def test_clean_text_has_plain_spaces_and_line_ends_only(text: str) -> None:
     assert done == done.strip()
 
 
-@pytest.mark.parametrize("character", INVISIBLE, ids=ascii)
-def test_no_invisible_character_stays(character: str) -> None:
+def test_no_invisible_character_stays() -> None:
     """Also the tag block (U+E0000), in which text can be hidden from people but not from models."""
-    assert clean(f"a{character}b") == "ab"
+    assert [ascii(c) for c in INVISIBLE if clean(f"a{c}b") != "ab"] == []
 
 
 @given(st.text(st.characters(categories=["L", "N", "P", "S"], exclude_characters="&"), min_size=1))
@@ -98,11 +98,10 @@ def test_personal_data_in_any_sentence_is_masked(
 @pytest.mark.parametrize(
     ("text", "masked"),
     [
-        ("see [my blog](https://me.example/x) and [this](/r/x/1)", "see my blog [URL] and this [URL]"),
+        ("see [my blog](https://me.example/x), [this](/r/x/1)", "see my blog [URL], this [URL]"),
         ("(u/some_one), u/some-two.", "([USER]), [USER]."),
         ("mail a@b.example or call 555-123-4567!", "mail [EMAIL] or call [PHONE]!"),
         ("[write](mailto:a.b@c.example)", "[write](mailto:[EMAIL])"),
-        ("[a](https://x.example/A_(b)) c", "a [URL] c"),
         ("reddit.com/u/SomeName wrote", "reddit.com[USER] wrote"),
         ("look at reddit.com/user/SomeName", "look at reddit.com[USER]"),
         ("call +44 20 7946 0958", "call [PHONE]"),
@@ -137,6 +136,7 @@ def test_ordinary_numbers_and_words_are_left_alone(text: str) -> None:
     assert mask(text) == (text, ())
 
 
+@example(["555-123-4567", "/u/some_one"])
 @given(st.lists(st.one_of(WORD, *FOUND.values(), st.sampled_from("[]()/@: u-.")), max_size=8))
 def test_masking_twice_is_masking_once(pieces: list[str]) -> None:
     masked, kinds = mask("".join(pieces))
