@@ -75,13 +75,16 @@ def plan(config: Config, force_from: str = "") -> list[Plan]:
     return plans
 
 
-def build(config: Config, *, until: str = "", force_from: str = "") -> dict[str, Funnel]:
+def build(
+    config: Config, *, until: str = "", force_from: str = "", replay_only: bool = False
+) -> dict[str, Funnel]:
     """Run what has to run, in order; return the funnel of each finished stage.
 
     Args:
         config: The build.
         until: Last stage to run; "" runs all and puts the release into `build.dist`.
         force_from: Stage from which all are run again, whatever their keys say.
+        replay_only: Take model replies from the ledger alone; a missing one is an error.
 
     Raises:
         PipelineError: One line for the user; finished stages are kept.
@@ -98,7 +101,7 @@ def build(config: Config, *, until: str = "", force_from: str = "") -> dict[str,
                 say(f"{label} unchanged")
             else:
                 say(f"{label} {found.reasons[0]}")
-                _run(stage, config, workspace, found.parts)
+                _run(stage, config, workspace, found.parts, replay_only)
             funnels[stage.name] = load_funnel(workspace, stage.name)
             if found.action != "skip":
                 say(f"    {summary(funnels[stage.name])}")
@@ -190,13 +193,15 @@ def _damaged(folder: Path, manifest: dict[str, Any]) -> str:
     return ""
 
 
-def _run(stage: Stage, config: Config, workspace: Path, parts: dict[str, str]) -> None:
+def _run(
+    stage: Stage, config: Config, workspace: Path, parts: dict[str, str], replay_only: bool
+) -> None:
     begun, clock = datetime.now(UTC), time.monotonic()
     before = [s.name for s in STAGES[: STAGES.index(stage)]]
     manifests = {name: load_manifest(workspace, name) or {} for name in before}
     tables = {name: load_table(workspace, name) for name in stage.inputs}
     with atomic_folder(workspace / stage.name) as folder:
-        result = stage.run(Context(config, tables, folder, manifests))
+        result = stage.run(Context(config, tables, folder, manifests, replay_only))
         rows = _write_tables(stage, result, folder)
         files = {
             name: {"sha256": digest, "rows": rows.get(name)}

@@ -15,7 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from pipeline.config import Config, load, parse_override
-from pipeline.errors import BadInputError, nearest
+from pipeline.errors import BadInputError, StageError, nearest
 from pipeline.progress import say
 
 app = typer.Typer(
@@ -83,6 +83,7 @@ def build(
     sets: Sets = [],  # noqa: B006 - typer copies it
     until: Annotated[str, typer.Option(help="Last stage to run.")] = "",
     force_from: Annotated[str, typer.Option("--from", help="Run again from this stage.")] = "",
+    replay_only: Annotated[bool, typer.Option(help="Ask no model: ledger only.")] = False,
 ) -> None:
     """Build the dataset: run every stage whose inputs, settings or code have changed."""
     from pipeline import build as runner
@@ -90,7 +91,7 @@ def build(
     config = _config(config_file, source, scenarios, limit, workspace, ledger, dist, sets)
     _known_stages(until, force_from)
     say(f"building {config.build.name} in {config.build.workspace}")
-    funnels = runner.build(config, until=until, force_from=force_from)
+    funnels = runner.build(config, until=until, force_from=force_from, replay_only=replay_only)
     _print_funnel(funnels)
     if not until:
         _print_next_steps(config.build.dist)
@@ -232,6 +233,52 @@ def serve(context: typer.Context) -> None:
         environment = os.environ | {"LOCAL_BASE_URL": server.base_url, "LOCAL_API_KEY": "none"}
         status = subprocess.run(context.args, env=environment, check=False).returncode
     raise typer.Exit(status)
+
+
+ledger_app = typer.Typer(no_args_is_help=True, help="Look into the ledger of model replies.")
+app.add_typer(ledger_app, name="ledger")
+
+
+@ledger_app.command("verify")
+def ledger_verify(config_file: ConfigFile = DEMO, ledger: LedgerFile = "") -> None:
+    """Derive every key and every outcome again from what was recorded."""
+    from pipeline.llm.audit import verify_ledger
+
+    path = Path(_config(config_file, ledger=ledger).build.ledger)
+    requests, attempts, problems = verify_ledger(path)
+    for problem in problems[:20]:
+        say(problem)
+    if problems:
+        raise StageError(f"{path}: {len(problems)} problems in {attempts:,} attempts")
+    say(f"{path}: {requests:,} requests and {attempts:,} attempts are as recorded")
+
+
+@ledger_app.command("export")
+def ledger_export(
+    out: Annotated[Path, typer.Argument(help="Parquet file to write.")],
+    config_file: ConfigFile = DEMO,
+    ledger: LedgerFile = "",
+) -> None:
+    """Write one row an attempt to a Parquet file."""
+    from pipeline.llm.audit import export_ledger
+
+    path = Path(_config(config_file, ledger=ledger).build.ledger)
+    say(f"{out}: {export_ledger(path, out):,} attempts")
+
+
+@ledger_app.command("why")
+def ledger_why(
+    key: Annotated[str, typer.Argument(help="Key of a request, or its beginning.")],
+    config_file: ConfigFile = DEMO,
+    ledger: LedgerFile = "",
+) -> None:
+    """Say which component of a request differs from the nearest other request."""
+    from pipeline.llm.audit import why
+
+    nearest_key, lines = why(Path(_config(config_file, ledger=ledger).build.ledger), key)
+    say(f"nearest: {nearest_key}")
+    for line in lines:
+        say(f"    {line}")
 
 
 def _known_stages(*names: str) -> None:

@@ -64,7 +64,9 @@ def run(context: Context) -> Result:
     slots.sort(key=lambda slot: slot.number)
 
     dropped: list[dict[str, str]] = []
-    with Caller(Path(config.build.ledger), config.models) as caller:
+    with Caller(
+        Path(config.build.ledger), config.models, replay_only=context.replay_only
+    ) as caller:
         pending = slots
         while pending:
             pending = _fill(config, caller, pending, reserve, dropped)
@@ -160,7 +162,9 @@ def _ask(
             _request(config, caller, generator, slot, attempt, problems[slot.number], reply_form)
             for slot in open_slots
         ]
-        replies = caller.ask(generator, requests, lambda _: None)
+        replies = caller.ask(
+            generator, requests, lambda r: progress.advance(_read(r, reply_form)[0] is not None)
+        )
         left = []
         for slot, reply in zip(open_slots, replies, strict=True):
             actions, problem = _read(reply, reply_form)
@@ -169,7 +173,6 @@ def _ask(
                 left.append(slot)
                 continue
             slot.written[generator] = (actions, reply.key)
-            progress.advance()
         open_slots = left
     return {slot.number: f"{generator}: {problems[slot.number]}" for slot in open_slots}
 

@@ -23,6 +23,7 @@ class Context:
         config: The whole configuration; a stage reads only the sections it declares.
         tables: Its declared inputs, keyed "stage.table".
         out: Folder for files that are not tables (the release stage's); whole or absent later.
+        replay_only: True if model replies may come from the ledger alone.
         manifests: Manifests of the stages before it, by stage name.
     """
 
@@ -30,6 +31,7 @@ class Context:
     tables: Mapping[str, pl.DataFrame]
     out: Path
     manifests: Mapping[str, Mapping[str, object]]
+    replay_only: bool = False
 
 
 @dataclass(frozen=True)

@@ -29,13 +29,18 @@ _RESTARTS = 3
 class Caller:
     """Answers requests for one stage; use as a context manager.
 
+    With `replay_only` it never opens a connection: what the ledger lacks is an error.
+
     Attributes:
         ledger: Where every reply is kept.
         asked: Calls that went over the network.
         replayed: Requests that the ledger answered.
     """
 
-    def __init__(self, ledger: Path, models: dict[str, ModelConfig]) -> None:
+    def __init__(
+        self, ledger: Path, models: dict[str, ModelConfig], *, replay_only: bool = False
+    ) -> None:
+        self._replay_only = replay_only
         self._models = models
         self._ledger_path = ledger
         self._stack = ExitStack()
@@ -98,6 +103,13 @@ class Caller:
             self.replayed += 1
             on_reply(found)
         missing = [i for i, reply in enumerate(replies) if reply is None]
+        if missing and self._replay_only:
+            first = requests[missing[0]]
+            raise StageError(
+                f"replay only: {self._ledger_path} holds no answer to {len(missing)} of "
+                f"{len(requests)} requests to {model} (first: {first.item}, {first.key}); build "
+                "without --replay-only to ask"
+            )
         if missing:
             asyncio.run(self._ask_missing(model, requests, replies, missing, on_reply))
         return [reply for reply in replies if reply is not None]

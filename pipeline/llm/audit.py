@@ -1,0 +1,160 @@
+"""Looking into a ledger: does every key follow from its request, and why was a request new."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from pipeline.artifacts import sha256_text, write_parquet
+from pipeline.errors import BadInputError
+from pipeline.llm.reply import outcome_of
+from pipeline.llm.request import KEY_TAG
+
+_DERIVED = frozenset({"ok", "truncated", "empty", "invalid", "filtered"})
+_AROUND = 40
+
+
+def verify_ledger(path: Path) -> tuple[int, int, list[str]]:
+    """Derive every key from its request again, and every outcome from its reply.
+
+    Returns:
+        (requests, attempts, problems); a sound ledger has no problems.
+
+    Raises:
+        BadInputError: The file is missing or no ledger.
+    """
+    problems = []
+    with _open(path) as db:
+        schemas = {}
+        for key, components in db.execute("SELECT key, components FROM request ORDER BY key"):
+            if f"{KEY_TAG}:{sha256_text(components)}" != key:
+                problems.append(f"{key}: the request recorded under it has another key")
+            schemas[key] = json.loads(components).get("schema", "")
+        attempts = 0
+        for number, key, outcome, text, finish in db.execute(
+            "SELECT id, key, outcome, text, finish_reason FROM attempt ORDER BY id"
+        ):
+            attempts += 1
+            if key not in schemas:
+                problems.append(f"attempt {number}: no request with key {key}")
+            elif outcome in _DERIVED:
+                derived, _ = outcome_of(text, finish, "", schemas[key])
+                if derived != outcome:
+                    problems.append(f"attempt {number}: recorded as {outcome}, reads as {derived}")
+    return len(schemas), attempts, problems
+
+
+def export_ledger(path: Path, out: Path) -> int:
+    """Write one row an attempt, the request's fields beside it, to a Parquet file.
+
+    Returns:
+        Number of rows.
+
+    Raises:
+        BadInputError: The file is missing or no ledger.
+    """
+    with _open(path) as db:
+        cursor = db.execute(
+            "SELECT a.id, a.key, r.item, a.outcome, a.detail, a.text, a.finish_reason, "
+            "a.model_returned, a.prompt_tokens, a.completion_tokens, a.finished_utc, r.components "
+            "FROM attempt a JOIN request r USING (key) ORDER BY a.id"
+        )
+        names = [column[0] for column in cursor.description]
+        rows = [dict(zip(names, row, strict=True)) for row in cursor]
+    table = pl.DataFrame(rows, infer_schema_length=None)
+    write_parquet(table, out)
+    return table.height
+
+
+def why(path: Path, key: str) -> tuple[str, list[str]]:
+    """Say how a request differs from the one in the ledger that is most like it.
+
+    Args:
+        path: The ledger.
+        key: A key, or enough of its beginning.
+
+    Returns:
+        The nearest other key and one line a differing component.
+
+    Raises:
+        BadInputError: No such key, several, or nothing to compare with.
+    """
+    with _open(path) as db:
+        found = db.execute(
+            "SELECT key, item, components FROM request WHERE substr(key, 1, ?) = ?", (len(key), key)
+        ).fetchall()
+        if len(found) != 1:
+            raise BadInputError(f"{path}: {len(found)} keys begin with '{key}'; give one whole key")
+        ((whole, item, text),) = found
+        mine = json.loads(text)
+        best: tuple[int, bool, str] | None = None
+        nearest: dict[str, Any] = {}
+        for other, other_item, other_text in db.execute(
+            "SELECT key, item, components FROM request WHERE key <> ? ORDER BY key", (whole,)
+        ):
+            theirs = json.loads(other_text)
+            rank = (len(_changed(mine, theirs)), other_item != item, other)
+            if best is None or rank < best:
+                best, nearest = rank, theirs
+    if best is None:
+        raise BadInputError(f"{path}: holds no other request to compare {whole} with")
+    lines = [
+        _difference(name, nearest.get(name), mine.get(name)) for name in _changed(mine, nearest)
+    ]
+    return best[2], lines
+
+
+def _open(path: Path) -> _ReadOnly:
+    if not path.is_file():
+        raise BadInputError(f"{path}: no such ledger; name one by --ledger")
+    return _ReadOnly(path)
+
+
+class _ReadOnly:
+    """A connection that cannot write, closed at the end of its block."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def __enter__(self) -> sqlite3.Connection:
+        self._db = sqlite3.connect(f"{self._path.resolve().as_uri()}?mode=ro", uri=True)
+        try:
+            self._db.execute("SELECT count(*) FROM request")
+        except sqlite3.DatabaseError as error:
+            self._db.close()
+            raise BadInputError(f"{self._path}: not a ledger ({error})") from None
+        return self._db
+
+    def __exit__(self, *_: object) -> None:
+        self._db.close()
+
+
+def _changed(one: dict[str, Any], other: dict[str, Any]) -> list[str]:
+    return [n for n in sorted(one.keys() | other.keys()) if one.get(n) != other.get(n)]
+
+
+def _difference(name: str, before: Any, after: Any) -> str:
+    if name == "messages" and isinstance(before, list) and isinstance(after, list):
+        return "; ".join(_message_differences(before, after))
+    old, new = json.dumps(before, ensure_ascii=False), json.dumps(after, ensure_ascii=False)
+    return f"{name}: {_around(old, new)}"
+
+
+def _message_differences(before: list[Any], after: list[Any]) -> Iterator[str]:
+    if len(before) != len(after):
+        yield f"messages: {len(before)} -> {len(after)} of them"
+    for number, (old, new) in enumerate(zip(before, after, strict=False)):
+        if old != new:
+            yield f"messages[{number}] ({new[0]}): {_around(old[1], new[1])}"
+
+
+def _around(old: str, new: str) -> str:
+    """Return both texts from just before their first difference."""
+    same = next((i for i, (a, b) in enumerate(zip(old, new, strict=False)) if a != b), None)
+    start = max(0, (min(len(old), len(new)) if same is None else same) - 10)
+    return f"{old[start : start + _AROUND]!r} -> {new[start : start + _AROUND]!r} at {start}"
