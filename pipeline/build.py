@@ -31,7 +31,7 @@ from pipeline.artifacts import (
     write_parquet,
 )
 from pipeline.config import Config
-from pipeline.errors import BusyError, StageError
+from pipeline.errors import BadInputError, BusyError, StageError
 from pipeline.funnel import Funnel
 from pipeline.keys import components, difference, key_of
 from pipeline.progress import say
@@ -68,7 +68,10 @@ def plan(config: Config, force_from: str = "") -> list[Plan]:
     for stage in STAGES:
         forced = forced or stage.name == force_from
         waiting = sorted({name.partition(".")[0] for name in stage.inputs} & open_stages)
-        found = _plan_stage(stage, config, workspace, forced, waiting)
+        try:
+            found = _plan_stage(stage, config, workspace, forced, waiting)
+        except BadInputError as error:  # the source is missing; the rest can still be planned
+            found = Plan(stage, "run", (str(error),), {})
         if found.action != "skip":
             open_stages.add(stage.name)
         plans.append(found)

@@ -11,11 +11,11 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
+from pipeline.cli_ledger import DEMO, ConfigFile, LedgerFile, ledger_app
 from pipeline.config import Config, load, parse_override
-from pipeline.errors import BadInputError, StageError, nearest
+from pipeline.errors import BadInputError, nearest
 from pipeline.progress import say
 
 app = typer.Typer(
@@ -25,16 +25,14 @@ app = typer.Typer(
     help="Builds VALACT-15K: posts in, a release that datasets.load_dataset opens out.",
 )
 
-ConfigFile = Annotated[Path, typer.Option("--config", "-c", help="Configuration (TOML).")]
 Source = Annotated[str, typer.Option(help="Dump of posts, instead of source.path.")]
 Scenarios = Annotated[int, typer.Option(help="Scenarios, instead of select.scenarios.")]
 Limit = Annotated[int, typer.Option(help="Read only this many lines of the source.")]
 Workspace = Annotated[str, typer.Option(help="Folder of the artifacts.")]
-LedgerFile = Annotated[str, typer.Option(help="File that keeps the model replies.")]
 Dist = Annotated[str, typer.Option(help="Folder that receives the release.")]
 Sets = Annotated[list[str], typer.Option("--set", help="Any key: section.key=value.")]
 
-DEMO = Path("configs/demo.toml")
+app.add_typer(ledger_app, name="ledger")
 
 
 def _config(
@@ -87,14 +85,15 @@ def build(
 ) -> None:
     """Build the dataset: run every stage whose inputs, settings or code have changed."""
     from pipeline import build as runner
+    from pipeline import show
 
     config = _config(config_file, source, scenarios, limit, workspace, ledger, dist, sets)
     _known_stages(until, force_from)
     say(f"building {config.build.name} in {config.build.workspace}")
     funnels = runner.build(config, until=until, force_from=force_from, replay_only=replay_only)
-    _print_funnel(funnels)
+    show.print_funnel(funnels)
     if not until:
-        _print_next_steps(config.build.dist)
+        show.print_next_steps(config.build.dist)
 
 
 @app.command()
@@ -110,10 +109,11 @@ def run(
 ) -> None:
     """Run one stage again, and what it needs before it."""
     from pipeline import build as runner
+    from pipeline import show
 
     config = _config(config_file, source, scenarios, 0, workspace, ledger, dist, sets)
     _known_stages(stage)
-    _print_funnel(runner.build(config, until=stage, force_from=stage))
+    show.print_funnel(runner.build(config, until=stage, force_from=stage))
 
 
 @app.command()
@@ -127,10 +127,30 @@ def plan(
 ) -> None:
     """Say what a build would run, and why, without running it."""
     from pipeline import build as runner
+    from pipeline import show
 
     config = _config(config_file, source, scenarios, limit, workspace, sets=sets)
-    for item in runner.plan(config):
+    items = runner.plan(config)
+    for item in items:
         say(f"{item.stage.name:<9} {item.action:<26} {'; '.join(item.reasons[:3])}")
+    if any(item.stage.name == "generate" and item.action != "skip" for item in items):
+        show.print_estimate(config)
+
+
+@app.command()
+def budget(config_file: ConfigFile = DEMO, ledger: LedgerFile = "") -> None:
+    """Say what the ledger knows of its spending, and what the cap leaves."""
+    from pipeline.estimate import spent
+    from pipeline.llm.prices import MICRO, dollars
+
+    config = _config(config_file, ledger=ledger)
+    money = spent(config)
+    cap = round(config.budget.cap_usd * MICRO)
+    say(f"measured from usage   {dollars(money.measured)}")
+    say(f"lost answers          {dollars(money.unknown)} at most")
+    say(f"open reservations     {dollars(money.open)} at most, {money.open_requests:,} requests")
+    left = cap - money.measured - money.unknown - money.open
+    say(f"left under the cap    {dollars(max(0, left))} of {dollars(cap)}")
 
 
 @app.command()
@@ -159,6 +179,7 @@ def explain(
 def funnel(config_file: ConfigFile = DEMO, source: Source = "", workspace: Workspace = "") -> None:
     """Print the funnel of a finished build, by stage and domain."""
     from pipeline import build as runner
+    from pipeline import show
     from pipeline.stages import stage_names
 
     config = _config(config_file, source, workspace=workspace)
@@ -167,16 +188,9 @@ def funnel(config_file: ConfigFile = DEMO, source: Source = "", workspace: Works
     if not done:
         raise BadInputError(f"{place}: no finished stage; run `python -m pipeline build` first")
     funnels = {name: runner.load_funnel(place, name) for name in done}
-    _print_funnel(funnels)
+    show.print_funnel(funnels)
     for name, found in funnels.items():
-        table = Table(title=f"{name} ({found.unit}s)", title_justify="left")
-        table.add_column("domain")
-        table.add_column("outcome")
-        table.add_column("reason")
-        table.add_column("n", justify="right")
-        for (domain, outcome, reason), n in found.cells.items():
-            table.add_row(domain, outcome, reason, f"{n:,}")
-        Console().print(table)
+        show.print_cells(name, found)
 
 
 @app.command("trace")
@@ -235,79 +249,9 @@ def serve(context: typer.Context) -> None:
     raise typer.Exit(status)
 
 
-ledger_app = typer.Typer(no_args_is_help=True, help="Look into the ledger of model replies.")
-app.add_typer(ledger_app, name="ledger")
-
-
-@ledger_app.command("verify")
-def ledger_verify(config_file: ConfigFile = DEMO, ledger: LedgerFile = "") -> None:
-    """Derive every key and every outcome again from what was recorded."""
-    from pipeline.llm.audit import verify_ledger
-
-    path = Path(_config(config_file, ledger=ledger).build.ledger)
-    requests, attempts, problems = verify_ledger(path)
-    for problem in problems[:20]:
-        say(problem)
-    if problems:
-        raise StageError(f"{path}: {len(problems)} problems in {attempts:,} attempts")
-    say(f"{path}: {requests:,} requests and {attempts:,} attempts are as recorded")
-
-
-@ledger_app.command("export")
-def ledger_export(
-    out: Annotated[Path, typer.Argument(help="Parquet file to write.")],
-    config_file: ConfigFile = DEMO,
-    ledger: LedgerFile = "",
-) -> None:
-    """Write one row an attempt to a Parquet file."""
-    from pipeline.llm.audit import export_ledger
-
-    path = Path(_config(config_file, ledger=ledger).build.ledger)
-    say(f"{out}: {export_ledger(path, out):,} attempts")
-
-
-@ledger_app.command("why")
-def ledger_why(
-    key: Annotated[str, typer.Argument(help="Key of a request, or its beginning.")],
-    config_file: ConfigFile = DEMO,
-    ledger: LedgerFile = "",
-) -> None:
-    """Say which component of a request differs from the nearest other request."""
-    from pipeline.llm.audit import why
-
-    nearest_key, lines = why(Path(_config(config_file, ledger=ledger).build.ledger), key)
-    say(f"nearest: {nearest_key}")
-    for line in lines:
-        say(f"    {line}")
-
-
 def _known_stages(*names: str) -> None:
     from pipeline.stages import stage_names
 
     for name in filter(None, names):
         if name not in stage_names():
             raise BadInputError(f"no stage '{name}'; {nearest(name, stage_names())}")
-
-
-def _print_funnel(funnels: dict[str, Any]) -> None:
-    table = Table(title="Funnel", title_justify="left")
-    table.add_column("stage")
-    table.add_column("unit")
-    table.add_column("in", justify="right")
-    table.add_column("kept", justify="right")
-    table.add_column("dropped, by reason")
-    for name, found in funnels.items():
-        reasons = ", ".join(f"{reason} {n:,}" for reason, n in found.reasons().items())
-        table.add_row(name, found.unit, f"{found.entered:,}", f"{found.kept:,}", reasons)
-    Console().print(table)
-
-
-def _print_next_steps(dist: str) -> None:
-    load_line = (
-        "from datasets import load_dataset; "
-        f"print(load_dataset({dist!r}, 'questions', split='test'))"
-    )
-    say(f"The release is in {dist}.")
-    say(f'  load it:     .venv/bin/python -c "{load_line}"')
-    say(f"  look at it:  .venv/bin/python -m pipeline preview --dist {dist}")
-    say(f"  evaluate:    make evaluate DIST={dist}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import tomllib
 from collections.abc import Mapping
 from dataclasses import field
@@ -12,7 +13,6 @@ from typing import Annotated, Any, Literal
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
-from pipeline.artifacts import canonical_json
 from pipeline.errors import BadInputError, nearest
 
 _STRICT = ConfigDict(extra="forbid", strict=True)
@@ -167,6 +167,19 @@ class GenerateConfig:
 
 
 @dataclass(frozen=True, config=_STRICT)
+class BudgetConfig:
+    """What may be spent.
+
+    Attributes:
+        cap_usd: The most that this build's ledger may ever commit; 0 pays for nothing.
+        prices: TOML file of prices, relative to the working folder.
+    """
+
+    cap_usd: Annotated[float, Field(ge=0)] = 0.0
+    prices: str = "configs/prices.toml"
+
+
+@dataclass(frozen=True, config=_STRICT)
 class ComposeConfig:
     """How actions become questions.
 
@@ -206,6 +219,7 @@ class Config:
     generate: GenerateConfig
     compose: ComposeConfig
     release: ReleaseConfig
+    budget: BudgetConfig = BudgetConfig()
     file: str = field(default="", kw_only=True)
 
     def section(self, name: str) -> Any:
@@ -226,8 +240,11 @@ def load(path: Path, overrides: Mapping[str, Any] | None = None) -> Config:
     """
     try:
         data = tomllib.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise BadInputError(f"{path}: no such configuration file; see configs/") from None
+    except OSError as error:
+        what = (
+            "no such configuration file" if isinstance(error, FileNotFoundError) else error.strerror
+        )
+        raise BadInputError(f"{path}: {what}; see configs/ for files that work") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise BadInputError(f"{path}: not valid TOML: {error}") from None
     for dotted, value in (overrides or {}).items():
@@ -237,12 +254,15 @@ def load(path: Path, overrides: Mapping[str, Any] | None = None) -> Config:
             if not isinstance(table, dict):
                 raise BadInputError(f"--set {dotted}: '{part}' is not a section of {path}")
         table[parts[-1]] = value
+    if "file" in data:  # a field of Config, but not a key of its file
+        raise BadInputError(f"{path}: file: unknown key; remove it")
     try:
-        # Validated as JSON: strict about types, yet TOML arrays may become tuples.
-        config = TypeAdapter(Config).validate_json(canonical_json(data))
+        # Validated as JSON: strict about types, yet TOML arrays may become tuples. Not sorted: the
+        # order of the domains is that of their slots.
+        config = TypeAdapter(Config).validate_json(json.dumps(data, allow_nan=False))
     except ValidationError as error:
         raise BadInputError(f"{path}: {_explain(error, data)}") from None
-    except ValueError as error:  # NaN in the TOML
+    except (ValueError, TypeError) as error:  # NaN or a date in the TOML
         raise BadInputError(f"{path}: {error}") from None
     config = dataclasses.replace(config, file=str(path))
     _check_references(config)
@@ -308,6 +328,7 @@ def _valid_keys(place: list[str]) -> list[str]:
         "select": SelectConfig,
         "models": ModelConfig,
         "generate": GenerateConfig,
+        "budget": BudgetConfig,
         "compose": ComposeConfig,
         "release": ReleaseConfig,
     }

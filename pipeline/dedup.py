@@ -30,7 +30,10 @@ _SEED = 1
 _MAX_BUCKET = 200  # a larger bucket is a template: its members are compared with one neighbour
 _BLOCK = 2_000
 _DIGITS = 4
-_TAIL = re.compile(r"^\W*(edit|update|tl;?dr)\b.*\Z", re.IGNORECASE | re.MULTILINE | re.DOTALL)
+_TAIL = re.compile(
+    r"^\W*(?:(?:edit(?:ed)?|update)\s*\d*\s*[:*\u2013-]|tl;?dr\b).*\Z", re.I | re.M | re.S
+)
+_LEAST_KEPT = 0.5  # a "tail" longer than half the text is the text
 _NOT_WORD = re.compile(r"[\W_]+")
 
 
@@ -93,7 +96,8 @@ def run(context: Context) -> Result:
 
 def normalise(text: str) -> str:
     """Return `text` in lower case, words only, without a trailing EDIT, UPDATE or TL;DR part."""
-    body = _TAIL.sub("", text) or text
+    head = _TAIL.sub("", text)
+    body = head if len(head) >= _LEAST_KEPT * len(text) else text
     return _NOT_WORD.sub(" ", body.lower()).strip()
 
 

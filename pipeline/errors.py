@@ -26,6 +26,10 @@ class StageError(PipelineError):
     """A stage could not finish; what earlier stages and calls produced is kept."""
 
 
+class BudgetError(PipelineError):
+    """The next model call could cost more than the cap leaves; it was not sent."""
+
+
 class BusyError(PipelineError):
     """Another build holds the folder."""
 

@@ -65,7 +65,7 @@ def run(context: Context) -> Result:
 
     dropped: list[dict[str, str]] = []
     with Caller(
-        Path(config.build.ledger), config.models, replay_only=context.replay_only
+        Path(config.build.ledger), config.models, config.budget, replay_only=context.replay_only
     ) as caller:
         pending = slots
         while pending:
@@ -159,7 +159,15 @@ def _ask(
     open_slots = slots
     for attempt in range(config.generate.attempts):
         requests = [
-            _request(config, caller, generator, slot, attempt, problems[slot.number], reply_form)
+            _request(
+                config,
+                caller,
+                generator,
+                (slot.scenario["scenario_id"], slot.scenario["scenario"]),
+                attempt,
+                problems[slot.number],
+                reply_form,
+            )
             for slot in open_slots
         ]
         replies = caller.ask(
@@ -177,21 +185,30 @@ def _ask(
     return {slot.number: f"{generator}: {problems[slot.number]}" for slot in open_slots}
 
 
+def first_request(
+    config: Config, caller: Caller, generator: str, scenario_id: str, scenario: str
+) -> Request:
+    """Return the request that asks a generator about a scenario for the first time."""
+    form = reply_schema(
+        load_prompt(config.generate.prompt), limits=config.models[generator].limits_in_schema
+    )
+    return _request(config, caller, generator, (scenario_id, scenario), 0, "", form)
+
+
 def _request(
     config: Config,
     caller: Caller,
     generator: str,
-    slot: _Slot,
+    scenario: tuple[str, str],
     attempt: int,
     problem: str,
     reply_form: str,
 ) -> Request:
-    prompt = load_prompt(config.generate.prompt)
+    scenario_id, text = scenario
     values = [{"id": v.id, "definition": v.definition} for v in load_values()]
-    messages = prompt.render(scenario=slot.scenario["scenario"], values=values)
+    messages = load_prompt(config.generate.prompt).render(scenario=text, values=values)
     if problem:
         messages += load_prompt("ask_again").render(problem=problem)
-    scenario_id = slot.scenario["scenario_id"]
     seed = int(sha256_text(f"{config.build.seed}/{scenario_id}/{generator}/{attempt}")[:7], 16)
     return caller.request(
         generator,

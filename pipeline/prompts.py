@@ -69,7 +69,10 @@ def load_prompt(name: str, folder: Path = PROMPTS) -> Prompt:
     if not path.is_file():
         known = nearest(name, [p.stem for p in folder.glob("*.md") if p.stem != "README"])
         raise BadInputError(f"{path}: no such prompt file; {known}")
-    text = path.read_text(encoding="utf-8")
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise BadInputError(f"{path}: not readable as UTF-8 text: {error}") from None
     match = _HEADER.match(text)
     if not match:
         raise BadInputError(f"{path}: line 1: a prompt starts with a header between '+++' lines")

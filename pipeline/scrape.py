@@ -11,14 +11,15 @@ from pipeline.progress import task
 from pipeline.sources.dump import BadLine, read_dump
 from pipeline.stage import Context, Result
 
+_PLACE = frozenset({"source_file", "source_line"})
 _NOT_OURS = frozenset({"other_subreddit", "comment", "blank_line"})  # fine lines, not wanted here
 
 
 def run(context: Context) -> Result:
     """Read the source into `posts`, one row a post id.
 
-    Of several snapshots of one post the one with the longest body stays (then the highest score,
-    then the earliest line).
+    Of several snapshots of one post the one with the longest body stays, then the one with the
+    highest score; what is still equal is decided by content, and only copies by their line.
 
     Raises:
         BadInputError: The source is missing or unreadable, holds no usable post, or has more
@@ -58,8 +59,10 @@ def run(context: Context) -> Result:
         pl.col("post_id"),
         pl.col("body").str.len_chars(),
         pl.col("score").fill_null(-(2**62)),
+        *(pl.col(name) for name in schema.POSTS if name not in _PLACE),
         pl.col("source_line"),
-        descending=[False, True, True, False],
+        descending=[False, True, True, *[False] * (len(schema.POSTS) - len(_PLACE) + 1)],
+        nulls_last=True,
     )
     first = posts["post_id"].is_first_distinct()
     for row in posts.filter(~first).iter_rows(named=True):

@@ -40,15 +40,17 @@ _QUESTION = (
 _DILEMMA = (
     r"(?i)\b(should|shall|would it be|ought) (i|we|my)\b|\bshould i\b|\b(aita|wibta|aitah|ibta)\b"
     r"|\bam i (being )?(the |an? )?(asshole|a-?hole|jerk|wrong|unreasonable|selfish|overreacting"
-    r"|crazy|stupid|bad)\b|\bwhat (would|should|do|can) (you|i|we) do\b|\bhow (do|should|would|can)"
-    r" (i|we|you) (handle|tell|deal|approach|respond|bring|move|decide|cope|proceed|say)\b"
+    r"|crazy|stupid|bad)\b|\bwhat (would|should|do|can) (you|i|we) (do|choose|pick|say)\b"
+    r"|\bhow (do|should|would|can) (i|we|you) (choose|handle|tell|deal|approach|respond"
+    r"|bring|move|decide|cope|proceed|say)\b"
     r"|\b(torn|dilemma|crossroads|conflicted|on the fence)\b|\bis it (wrong|okay|ok|worth|selfish|"
     r"fair|unfair|rude|bad|a mistake|a bad idea|too late|unethical|ethical)\b|\bnot sure (what|if|"
     r"whether)\b|\bdon'?t know (what|if|whether|how)\b|\b(any|need|some|looking for|your) advice\b"
-    r"|\bwhat'?s the right\b|\bwhich (one|would you|should)\b|\bwould you\b|\bdo i (stay|leave|take"
+    r"|\bwhat'?s the right\b|\bwhich (one|would you|should)\b|\bdo i (stay|leave|take"
     r"|tell|quit|go|keep|accept)\b|\bhow (do|should|would) (i|we) (choose|weigh|balance)\b"
     r"|\bwhat(?:'?s| is| would be) (the )?(right|fair|best|decent)\b|\bwhat would an? \w+ \w+ do\b"
-    r"|(?m)(?:^|[.!?,;:])\s*(?:do|did|am|are|can|could|was|were) (i|we)\b[^.!?\n]*\?"
+    r"|(?m)(?:^|[.!?,;:])\s*would you (stay|go|take|tell|keep|leave|quit|accept|let)\b"
+    r"|(?:^|[.!?,;:])\s*(?:do|did|am|are|can|could|was|were) (i|we)\b[^.!?\n]*\?"
 )
 
 
@@ -56,7 +58,12 @@ def run(context: Context) -> Result:
     """Drop what is no advice-seeking post; clean and mask the text of the rest."""
     config = context.config.screen
     posts = context.tables["scrape.posts"]
+    # Rules see the text as people and models do: no character in it is invisible.
+    titles = [clean(title) for title in posts["title"]]
+    bodies = [clean(body) for body in posts["body"]]
     tagged = posts.with_columns(
+        title=pl.Series(titles, dtype=pl.String), body=pl.Series(bodies, dtype=pl.String)
+    ).with_columns(
         words=pl.col("body").str.count_matches(_WORD).cast(pl.Int64),
         asked=pl.concat_str("title", "body", separator="\n"),
     )
@@ -70,7 +77,7 @@ def run(context: Context) -> Result:
     )
     reasons = pl.concat([judged.filter(pl.col("reason").is_not_null()), asking]).sort("post_id")
     kept = reasons.filter(pl.col("reason").is_null())
-    masked = [mask(clean(f"{t}\n\n{b}")) for t, b in kept.select("title", "body").iter_rows()]
+    masked = [mask(f"{t}\n\n{b}") for t, b in kept.select("title", "body").iter_rows()]
     kept = kept.with_columns(
         text=pl.Series([text for text, _ in masked], dtype=pl.String),
         masked=pl.Series([list(kinds) for _, kinds in masked], dtype=pl.List(pl.String)),

@@ -6,34 +6,49 @@ import html
 import re
 import unicodedata
 
-_INVISIBLE = re.compile("[\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff]")
-_ENTITY = re.compile(r"&(?:#x[0-9a-fA-F]{1,6}|#\d{1,7}|nbsp|zwj|zwnj|ensp|emsp|shy);")
+# Unicode's format characters (category Cf) but for the few that are drawn: they are seen by models
+# and not by people, and can split a word that a rule looks for.
+_FORMAT = (
+    "\u00ad\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u2064\u2066-\u206f\ufeff"
+    "\ufff9-\ufffb\U00013430-\U00013438\U0001bca0-\U0001bca3\U0001d173-\U0001d17a"
+    "\U000e0001\U000e0020-\U000e007f"
+)
+_INVISIBLE = re.compile(f"[{_FORMAT}]")
+_CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f]+")
 _SPACES = re.compile(r"[^\S\n]+")
+_LINE_EDGES = re.compile(r" *\n *")
 _BLANK_LINES = re.compile(r"\n{3,}")
-_MARKDOWN_LINK = re.compile(r"\[([^\]\n]{1,300})\]\((?:https?://|/)[^)\s]{1,2000}\)")
+# Markdown's own entities (&#x200B; &nbsp;) are left after the source's escaping is undone.
+_ENTITY = re.compile(r"&(?:#[xX][0-9a-fA-F]{1,6}|#\d{1,7}|nbsp|zwj|zwnj|ensp|emsp|shy);")
 
+_NAME = r"[A-Za-z0-9_-]{3,20}"
 _PERSONAL = (
+    ("url", re.compile(r"(?<=\]\()(?:https?://|/)[^)\s]{1,2000}(?=\))")),  # Markdown links
     ("email", re.compile(r"\b[\w.+-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63}){1,5}\b")),
     ("url", re.compile(r"\b(?:https?://|www\.)[^\s<>()\[\]]+", re.IGNORECASE)),
-    ("user", re.compile(r"(?<![\w/])/?u/[A-Za-z0-9_-]{3,20}\b")),
+    ("user", re.compile(rf"(?:/u(?:ser)?/|(?<![\w/])u/){_NAME}")),
+    # North American numbers, and any number in international form.
     (
         "phone",
         re.compile(
-            r"(?<![\w.$€£-])(?:\+?\d{1,3}[ .-]?)?(?:\(\d{3}\)|\d{3})[ .-]\d{3,4}[ .-]?\d{4}\b"
+            r"(?<![\w.,$€£-])(?:\+?1[ .-]?)?(?:\([2-9]\d{2}\)|[2-9]\d{2})[ .-]\d{3}[ .-]\d{4}"
+            r"(?![\w-])|\+\d{1,3}(?:[ .-]?\(?\d{2,4}\)?){2,4}(?!\w)"
         ),
     ),
 )
+_MASKED_LINK = re.compile(r"\[([^\]\n]{1,300})\]\(\[URL\]\)")
 
 
 def clean(text: str) -> str:
     """Return `text` without invisible and control characters, with plain spaces and line ends."""
-    # Markdown's own entities (&#x200B; &nbsp;) are left after the source's escaping is undone.
-    text = _ENTITY.sub(lambda match: html.unescape(match[0]), text)
-    text = unicodedata.normalize("NFC", text.replace("\r\n", "\n").replace("\r", "\n"))
-    text = "".join(c for c in text if c == "\n" or c == "\t" or unicodedata.category(c) != "Cc")
-    text = _INVISIBLE.sub("", text)
-    text = _SPACES.sub(" ", text)
-    return _BLANK_LINES.sub("\n\n", "\n".join(line.strip() for line in text.split("\n"))).strip()
+    text = text.replace("\r\n", "\n").replace("\r", "\n")
+    before = None
+    while text != before:  # an entity may hide another; each turn makes the text shorter
+        before = text
+        text = _INVISIBLE.sub("", _ENTITY.sub(lambda match: html.unescape(match[0]), text))
+    text = unicodedata.normalize("NFC", text).replace("\r", "\n")
+    text = _SPACES.sub(" ", _CONTROL.sub(" ", text))
+    return _BLANK_LINES.sub("\n\n", _LINE_EDGES.sub("\n", text)).strip()
 
 
 def mask(text: str) -> tuple[str, tuple[str, ...]]:
@@ -42,12 +57,13 @@ def mask(text: str) -> tuple[str, tuple[str, ...]]:
     Returns:
         The masked text and the kinds found, sorted. A link's words stay, its address goes.
     """
-    kinds = set()
-    text, links = _MARKDOWN_LINK.subn(r"\1 [URL]", text)
-    if links:
-        kinds.add("url")
-    for kind, pattern in _PERSONAL:
-        text, found = pattern.subn(f"[{kind.upper()}]", text)
-        if found:
-            kinds.add(kind)
+    kinds: set[str] = set()
+    before = None
+    while text != before:  # what stood beside a mask may now show itself
+        before = text
+        for kind, pattern in _PERSONAL:
+            text, found = pattern.subn(f"[{kind.upper()}]", text)
+            if found:
+                kinds.add(kind)
+        text = _MASKED_LINK.sub(r"\1 [URL]", text)
     return text, tuple(sorted(kinds))

@@ -18,15 +18,16 @@ from pipeline.paths import ROOT
 from tests.loopback import ChatServer, chat_server
 
 DEMO = ROOT / "configs" / "demo.toml"
+PRICES = ROOT / "tests" / "prices.toml"
 SECRET = "sk-this-must-never-be-seen-anywhere"
 
 
 @pytest.fixture(scope="session", autouse=True)
 def _quiet_wait() -> None:
     """Retries in tests wait milliseconds: the waiting is real, only the unit is smaller."""
-    from pipeline.llm import call
+    from pipeline.llm import retry
 
-    call.FIRST_WAIT_S = 0.001
+    retry.FIRST_WAIT_S = 0.001
 
 
 @pytest.fixture
@@ -65,6 +66,8 @@ def overrides(
         "build.workspace": str(tmp_path / "work"),
         "build.ledger": str(tmp_path / "ledger.sqlite"),
         "build.dist": str(tmp_path / "dist"),
+        "budget.prices": str(PRICES),
+        "budget.cap_usd": 10.0,
     }
 
 

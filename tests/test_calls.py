@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import dataclasses
 import sqlite3
+from fractions import Fraction
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from pipeline.config import ModelConfig
-from pipeline.errors import BadInputError, StageError
+from pipeline.config import BudgetConfig, ModelConfig
+from pipeline.errors import BadInputError, BudgetError, StageError
 from pipeline.llm.call import Caller
-from pipeline.llm.ledger import Ledger, Reply
+from pipeline.llm.ledger import Ledger, Money, Reply
+from pipeline.llm.prices import Price, load_prices, most_prompt_tokens
 from pipeline.llm.request import EXCLUDED_FROM_KEY, Request
-from tests.conftest import SECRET
+from tests.conftest import PRICES, SECRET
 from tests.loopback import ChatServer
 
 SCHEMA = (
@@ -36,8 +40,15 @@ def model(server: ChatServer, monkeypatch: pytest.MonkeyPatch) -> ModelConfig:
     )
 
 
-def ask(ledger: Path, model: ModelConfig, count: int = 1, schema: str = SCHEMA) -> list[Reply]:
-    with Caller(ledger, {"m": model}) as caller:
+def ask(
+    ledger: Path,
+    model: ModelConfig,
+    count: int = 1,
+    schema: str = SCHEMA,
+    cap_usd: float = 10.0,
+    prices: Path = PRICES,
+) -> list[Reply]:
+    with Caller(ledger, {"m": model}, BudgetConfig(cap_usd, str(prices))) as caller:
         requests = [
             caller.request("m", (("user", f"question {i}"),), item=f"item {i}", schema=schema)
             for i in range(count)
@@ -187,3 +198,100 @@ def test_a_file_that_is_no_ledger_or_a_newer_one_is_refused(tmp_path: Path) -> N
         db.execute("PRAGMA user_version=99")
     with pytest.raises(BadInputError, match="newer version"):
         Ledger(tmp_path / "new")
+
+
+def test_money_is_settled_from_usage(
+    tmp_path: Path, server: ChatServer, model: ModelConfig
+) -> None:
+    ask(tmp_path / "l", model, 3)
+    with Ledger(tmp_path / "l") as ledger:
+        # Ten prompt tokens at $1 and five of completion at $4 a million, three times.
+        assert ledger.money() == Money(measured=3 * 30, unknown=0, open=0, open_requests=0)
+        assert ledger.committed() == 90
+
+
+def test_an_error_status_costs_nothing_and_a_lost_answer_costs_its_reservation(
+    tmp_path: Path, server: ChatServer, model: ModelConfig
+) -> None:
+    server.faults.extend([500, "drop", 429])
+    ask(tmp_path / "l", model)
+    with Ledger(tmp_path / "l") as ledger:
+        money = ledger.money()
+    assert money.measured == 30
+    assert money.unknown > 200  # the whole reservation: fifty tokens of completion and the prompt
+    assert (money.open, money.open_requests) == (0, 0)
+
+
+def test_the_cap_is_never_exceeded_and_holds_across_restarts(
+    tmp_path: Path, server: ChatServer, model: ModelConfig
+) -> None:
+    cap = 0.001  # a thousand micro-dollars; a reservation is some 300 to 400
+    for _ in range(3):
+        with pytest.raises(BudgetError, match="raise the cap to go on"):
+            ask(tmp_path / "l", model, 60, cap_usd=cap)
+        with Ledger(tmp_path / "l") as ledger:
+            assert ledger.committed() <= 1000
+            assert ledger.money().measured == 30 * len(server.bodies)
+    sent = len(server.bodies)
+    assert sent >= 3
+    assert [r.outcome for r in ask(tmp_path / "l", model, 60)] == ["ok"] * 60
+    assert len(server.bodies) == 60
+
+
+def test_open_reservations_of_a_killed_build_count_as_spent(
+    tmp_path: Path, server: ChatServer, model: ModelConfig
+) -> None:
+    with Ledger(tmp_path / "l") as ledger:
+        assert ledger.reserve("r1:killed", 9_900, 10_000) == 1
+    with pytest.raises(BudgetError, match=r"\$0\.009900 are spent or reserved"):
+        ask(tmp_path / "l", model, cap_usd=0.01)
+    assert not server.bodies
+    with Ledger(tmp_path / "l") as ledger:
+        assert ledger.money() == Money(0, 0, 9_900, 1)
+
+
+def test_a_model_without_a_price_is_not_asked(
+    tmp_path: Path, server: ChatServer, model: ModelConfig
+) -> None:
+    with pytest.raises(BadInputError, match=r"no price for 'fak'; add one .*did you mean 'fake'"):
+        ask(tmp_path / "l", dataclasses.replace(model, model="fak"))
+    assert not server.bodies
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("price = 3", "price"),
+        ('[[price]]\nmodel = "m"\n', "price.0.input_usd: Field required"),
+        ("no toml at all", "not a price file"),
+        (PRICES.read_text() * 2, "fake has two prices"),
+    ],
+)
+def test_a_broken_price_file_names_the_file_and_the_place(
+    tmp_path: Path, text: str, said: str
+) -> None:
+    path = tmp_path / "prices.toml"
+    path.write_text(text)
+    with pytest.raises(BadInputError, match=f"prices.toml: .*{said}"):
+        load_prices(path)
+
+
+@given(
+    prompt=st.integers(0, 10**6),
+    completion=st.integers(0, 10**6),
+    price=st.builds(Price, st.integers(0, 10**9), st.integers(0, 10**9)),
+)
+def test_a_cost_is_rounded_up_by_less_than_a_micro_dollar(
+    prompt: int, completion: int, price: Price
+) -> None:
+    exact = Fraction(prompt * price.input_micro + completion * price.output_micro, 10**6)
+    assert 0 <= price.cost(prompt, completion) - exact < 1
+
+
+@given(st.lists(st.text(), max_size=4))
+def test_the_bound_on_prompt_tokens_is_at_least_the_bytes(texts: list[str]) -> None:
+    messages = tuple(("user", text) for text in texts)
+    request = Request("e", "m", messages, 5, 0.0, 1.0, 0.0, None, "", 0, "item")
+    assert most_prompt_tokens(request) >= sum(
+        len(text.encode("utf-8", "surrogatepass")) for text in texts
+    )

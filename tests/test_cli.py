@@ -16,7 +16,7 @@ import pytest
 from filelock import FileLock
 
 from pipeline.paths import ROOT
-from tests.conftest import command
+from tests.conftest import PRICES, command
 from tests.loopback import ChatServer
 
 
@@ -37,6 +37,10 @@ def fake_models(server: ChatServer) -> list[str]:
         f"models.g-two={model[:-1]}, temperature=1.0}}",
         "--set",
         'generate.generators=["g-one", "g-two"]',
+        "--set",
+        f"budget.prices='{PRICES}'",
+        "--set",
+        "budget.cap_usd=10.0",
     ]
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.config import load
+from pipeline.config import BudgetConfig, load
 from pipeline.errors import StageError
 from pipeline.llm.call import Caller
 from pipeline.llm.ledger import Reply
@@ -26,7 +26,7 @@ NAME = "smollm2-135m-high-temperature"
 
 
 def ask(ledger: Path, order: list[int], on_first: object = None) -> dict[int, Reply]:
-    with Caller(ledger, load(DEMO).models) as caller:
+    with Caller(ledger, load(DEMO).models, BudgetConfig()) as caller:
         requests = [
             caller.request(
                 NAME,
@@ -65,7 +65,7 @@ def test_a_server_that_dies_is_started_again(tmp_path: Path) -> None:
 
 def test_a_server_that_dies_again_and_again_ends_the_stage(tmp_path: Path) -> None:
     with (
-        Caller(tmp_path / "l", load(DEMO).models) as caller,
+        Caller(tmp_path / "l", load(DEMO).models, BudgetConfig()) as caller,
         pytest.raises(StageError, match="the local model server died"),
     ):
         for i in range(10):

@@ -45,7 +45,7 @@ Screen = Callable[..., Result]
 
 def context(tables: dict[str, pl.DataFrame], **overrides: Any) -> Context:
     config = load(DEMO, {key.replace("__", "."): value for key, value in overrides.items()})
-    return Context(config, tables, Path(), Path(), {})
+    return Context(config=config, tables=tables, out=Path(), manifests={})
 
 
 @pytest.fixture(scope="module")

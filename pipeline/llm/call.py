@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import random
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -12,17 +11,16 @@ from typing import Any
 
 import openai
 from openai import AsyncOpenAI
-from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, stop_after_attempt
+from tenacity import AsyncRetrying, retry_if_exception, stop_after_attempt
 
-from pipeline.config import ModelConfig
-from pipeline.errors import BadInputError, StageError
+from pipeline.config import BudgetConfig, ModelConfig
+from pipeline.errors import BadInputError, BudgetError, StageError
 from pipeline.llm import local_server, openai_chat
 from pipeline.llm.ledger import Ledger, Reply
+from pipeline.llm.prices import FREE, MICRO, Price, dollars, load_prices, price_of
 from pipeline.llm.request import Request
+from pipeline.llm.retry import TRIES, may_pass, one_line, wait
 
-_TRIES = 5
-FIRST_WAIT_S = 0.5
-_LONGEST_WAIT_S = 30.0
 _RESTARTS = 3
 
 
@@ -38,8 +36,15 @@ class Caller:
     """
 
     def __init__(
-        self, ledger: Path, models: dict[str, ModelConfig], *, replay_only: bool = False
+        self,
+        ledger: Path,
+        models: dict[str, ModelConfig],
+        budget: BudgetConfig,
+        *,
+        replay_only: bool = False,
     ) -> None:
+        self._budget = budget
+        self._prices: dict[str, Price] = {}
         self._replay_only = replay_only
         self._models = models
         self._ledger_path = ledger
@@ -96,6 +101,7 @@ class Caller:
 
         Raises:
             BadInputError: The key is missing or refused, or the endpoint rejects the request.
+            BudgetError: The next call could exceed the cap.
             StageError: The endpoint stays out of reach; what was answered is in the ledger.
         """
         replies: list[Reply | None] = [self.ledger.find(request.key) for request in requests]
@@ -130,7 +136,6 @@ class Caller:
                 while queue:
                     index = queue.pop()
                     reply = await self._ask_one(model, clients, requests[index])
-                    self.ledger.record(requests[index], reply)
                     self.asked += 1
                     replies[index] = reply
                     on_reply(reply)
@@ -147,39 +152,86 @@ class Caller:
         config = clients.config
         where = config.base_url or local_server.ENDPOINT
         retrying = AsyncRetrying(
-            retry=retry_if_exception(_may_pass),
-            stop=stop_after_attempt(_TRIES),
-            wait=_wait,
+            retry=retry_if_exception(may_pass),
+            stop=stop_after_attempt(TRIES),
+            wait=wait,
             reraise=True,
         )
 
         async def send() -> Reply:
             base_url, key, extra = self._endpoint(name, config)
-            return await openai_chat.send(clients.get(base_url, key), request, extra)
+            reservation = self._reserve(name, request)
+            try:
+                reply = await openai_chat.send(clients.get(base_url, key), request, extra)
+            except openai.APIStatusError:
+                self._settle(reservation, 0, "not_charged")
+                raise
+            except openai.APIError:
+                # No answer came, but one may have been made and charged.
+                self._settle(reservation, self._price(name).most(request), "unknown")
+                raise
+            charged = self._price(name).cost(reply.prompt_tokens, reply.completion_tokens)
+            self.ledger.record(request, reply, reservation, charged)
+            return reply
 
         try:
             return await retrying(send)
         except (openai.BadRequestError, openai.UnprocessableEntityError) as error:
             # This one item cannot be answered (too long, say); the others may be.
-            return Reply(request.key, "error", _one_line(error), "", "", "", 0, 0)
+            reply = Reply(request.key, "error", one_line(error), "", "", "", 0, 0)
+            self.ledger.record(request, reply)
+            return reply
         except (openai.AuthenticationError, openai.PermissionDeniedError) as error:
             raise BadInputError(
                 f"models.{name}: {where} refuses the key in {config.api_key_env or '(none)'} "
                 f"(status {error.status_code}); nothing further was sent"
             ) from None
         except openai.APIStatusError as error:
-            kind = StageError if _may_pass(error) else BadInputError
+            kind = StageError if may_pass(error) else BadInputError
             raise kind(
                 f"models.{name}: {where} answered status {error.status_code} to {request.item}: "
-                f"{_one_line(error)}; the answers so far are kept, run the same command again to "
+                f"{one_line(error)}; the answers so far are kept, run the same command again to "
                 "go on"
             ) from None
         except openai.APIError as error:
             raise StageError(
-                f"models.{name}: no answer from {where} after {_TRIES} tries "
+                f"models.{name}: no answer from {where} after {TRIES} tries "
                 f"({type(error).__name__}); the answers so far are kept, run the same command "
                 "again to go on"
             ) from None
+
+    def _price(self, name: str) -> Price:
+        config = self._models[name]
+        if config.provider == "llama_cpp":
+            return FREE
+        if name not in self._prices:
+            path = Path(self._budget.prices)
+            self._prices[name] = price_of(config.model, load_prices(path), path)
+        return self._prices[name]
+
+    def _reserve(self, name: str, request: Request) -> int | None:
+        """Set aside the most that one sending can cost; free models need none.
+
+        Raises:
+            BudgetError: The cap would be exceeded; nothing was sent.
+        """
+        most = self._price(name).most(request)
+        if not most:
+            return None
+        cap = round(self._budget.cap_usd * MICRO)
+        reservation = self.ledger.reserve(request.key, most, cap)
+        if reservation is None:
+            raise BudgetError(
+                f"budget.cap_usd = {self._budget.cap_usd:g}: "
+                f"{dollars(self.ledger.committed())} are spent or reserved and "
+                f"{request.item} may cost {dollars(most)}; it was not sent; "
+                "raise the cap to go on (what was answered is kept)"
+            )
+        return reservation
+
+    def _settle(self, reservation: int | None, micro_usd: int, kind: str) -> None:
+        if reservation is not None:
+            self.ledger.settle(reservation, micro_usd, kind)
 
     def _endpoint(self, name: str, config: ModelConfig) -> tuple[str, str, dict[str, Any]]:
         if config.provider == "llama_cpp":
@@ -231,26 +283,3 @@ class _Clients:
         if base_url not in self._open:
             self._open[base_url] = openai_chat.client(base_url, key, self.config.timeout_s)
         return self._open[base_url]
-
-
-def _may_pass(error: BaseException) -> bool:
-    """Return True for errors that may pass by themselves: no answer, 408, 409, 429, 5xx."""
-    if isinstance(error, openai.APIStatusError):
-        spent = isinstance(error, openai.RateLimitError) and error.code == "insufficient_quota"
-        return not spent and (error.status_code in {408, 409, 429} or error.status_code >= 500)
-    return isinstance(error, openai.APIConnectionError)
-
-
-def _wait(state: RetryCallState) -> float:
-    """Return the seconds to wait: Retry-After if given, else doubling with jitter."""
-    error = state.outcome.exception() if state.outcome else None
-    if isinstance(error, openai.APIStatusError):
-        stated = error.response.headers.get("retry-after", "")
-        if stated.replace(".", "", 1).isdigit():
-            return min(float(stated), _LONGEST_WAIT_S)
-    ceiling = min(_LONGEST_WAIT_S, FIRST_WAIT_S * 2 ** (state.attempt_number - 1))
-    return float(ceiling * random.uniform(0.5, 1.0))  # noqa: S311 - jitter, never data
-
-
-def _one_line(error: openai.APIError) -> str:
-    return " ".join(str(error.message).split())[:200]

@@ -1,13 +1,19 @@
 """The ledger: one append-only SQLite file that is both cache and provenance of model calls.
 
 Every attempt is one row, written before its text is parsed. Only an attempt that ended "ok" is
-ever served again. Rows are never changed or deleted.
+ever served again. Rows are never changed or deleted (`total` alone is a running sum of others).
+
+Money is reserved before a request is sent and settled from the usage that comes back. A killed
+build leaves its reservations open, and they count as spent: what a provider may have charged is
+never forgotten.
 """
 
 from __future__ import annotations
 
 import sqlite3
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -36,6 +42,21 @@ MIGRATIONS = (
         finished_utc TEXT NOT NULL
     ) STRICT;
     CREATE INDEX attempt_by_key ON attempt(key);
+    """,
+    """
+    CREATE TABLE reservation (
+        id INTEGER PRIMARY KEY,
+        key TEXT NOT NULL,
+        micro_usd INTEGER NOT NULL,
+        opened_utc TEXT NOT NULL
+    ) STRICT;
+    CREATE TABLE settlement (
+        reservation INTEGER PRIMARY KEY REFERENCES reservation(id),
+        micro_usd INTEGER NOT NULL,
+        kind TEXT NOT NULL
+    ) STRICT;
+    CREATE TABLE total (committed_micro_usd INTEGER NOT NULL) STRICT;
+    INSERT INTO total VALUES (0);
     """,
 )
 """Numbered from 1; a file's number stands in PRAGMA user_version."""
@@ -66,6 +87,23 @@ class Reply:
     prompt_tokens: int
     completion_tokens: int
     replayed: bool = False
+
+
+@dataclass(frozen=True)
+class Money:
+    """What a ledger knows of its spending, in micro-dollars.
+
+    Attributes:
+        measured: Charged, from the usage that came back.
+        unknown: Reserved for requests that no answer came to; it may have been charged.
+        open: Reserved by builds that were killed, or are running now.
+        open_requests: Number of those reservations.
+    """
+
+    measured: int
+    unknown: int
+    open: int
+    open_requests: int
 
 
 class Ledger:
@@ -115,10 +153,88 @@ class Ledger:
         ).fetchone()
         return Reply(*row) if row else None
 
-    def record(self, request: Request, reply: Reply) -> None:
-        """Append one attempt; it is on disk when this returns."""
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
         self._db.execute("BEGIN IMMEDIATE")
         try:
+            yield
+        except BaseException:
+            self._db.execute("ROLLBACK")
+            raise
+        self._db.execute("COMMIT")
+
+    def reserve(self, key: str, micro_usd: int, cap_micro_usd: int) -> int | None:
+        """Set aside the most that one sending can cost; None if the cap would be exceeded.
+
+        Args:
+            key: The request's key.
+            micro_usd: The most it can cost.
+            cap_micro_usd: The most that this ledger's settlements and open reservations may
+                amount to together.
+
+        Returns:
+            The reservation's number.
+        """
+        with self._transaction():
+            if self.committed() + micro_usd > cap_micro_usd:
+                return None
+            cursor = self._db.execute(
+                "INSERT INTO reservation (key, micro_usd, opened_utc) VALUES (?, ?, ?)",
+                (key, micro_usd, _now()),
+            )
+            self._db.execute(
+                "UPDATE total SET committed_micro_usd = committed_micro_usd + ?", (micro_usd,)
+            )
+            return cursor.lastrowid
+
+    def settle(self, reservation: int, micro_usd: int, kind: str) -> None:
+        """Replace a reservation by what was charged, once.
+
+        Args:
+            reservation: Its number.
+            micro_usd: The charge.
+            kind: "measured" (from usage), "not_charged" (an error status) or "unknown" (no
+                answer came; the whole reservation counts).
+        """
+        with self._transaction():
+            self._settle(reservation, micro_usd, kind)
+
+    def _settle(self, reservation: int, micro_usd: int, kind: str) -> None:
+        self._db.execute("INSERT INTO settlement VALUES (?, ?, ?)", (reservation, micro_usd, kind))
+        self._db.execute(
+            "UPDATE total SET committed_micro_usd = committed_micro_usd + ? "
+            "- (SELECT micro_usd FROM reservation WHERE id = ?)",
+            (micro_usd, reservation),
+        )
+
+    def committed(self) -> int:
+        """Return micro-dollars settled and reserved; the cap holds for this sum."""
+        (micro,) = self._db.execute("SELECT committed_micro_usd FROM total").fetchone()
+        return int(micro)
+
+    def money(self) -> Money:
+        """Return what was charged, may have been charged, and is still open."""
+        kinds = dict(self._db.execute("SELECT kind, sum(micro_usd) FROM settlement GROUP BY kind"))
+        number, left = self._db.execute(
+            "SELECT count(*), coalesce(sum(micro_usd), 0) FROM reservation "
+            "WHERE id NOT IN (SELECT reservation FROM settlement)"
+        ).fetchone()
+        return Money(kinds.get("measured", 0), kinds.get("unknown", 0), left, number)
+
+    def record(
+        self, request: Request, reply: Reply, reservation: int | None = None, charged: int = 0
+    ) -> None:
+        """Append one attempt and settle its reservation, in one transaction.
+
+        Args:
+            request: What was asked.
+            reply: What came back.
+            reservation: Number of its reservation, if money was reserved.
+            charged: Micro-dollars from the reply's usage.
+        """
+        with self._transaction():
+            if reservation is not None:
+                self._settle(reservation, charged, "measured")
             self._db.execute(
                 "INSERT OR IGNORE INTO request VALUES (?, ?, ?)",
                 (reply.key, canonical_json(request.components()), request.item),
@@ -135,13 +251,9 @@ class Ledger:
                     reply.model_returned,
                     reply.prompt_tokens,
                     reply.completion_tokens,
-                    datetime.now(UTC).isoformat(timespec="milliseconds"),
+                    _now(),
                 ),
             )
-        except BaseException:
-            self._db.execute("ROLLBACK")
-            raise
-        self._db.execute("COMMIT")
 
     def outcomes(self) -> Counter[str]:
         """Return how many attempts ended in each outcome."""
@@ -153,3 +265,7 @@ class Ledger:
         """Return the canonical JSON of a request's components, or None."""
         row = self._db.execute("SELECT components FROM request WHERE key = ?", (key,)).fetchone()
         return row[0] if row else None
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="milliseconds")

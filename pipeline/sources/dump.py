@@ -6,15 +6,14 @@ Fields drift over the years; the types below are those seen from 2008 to 2026.
 
 from __future__ import annotations
 
-import gzip
 import html
 import math
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import msgspec
 import zstandard
@@ -22,9 +21,12 @@ import zstandard
 from pipeline.errors import BadInputError
 
 _BLOCK = 1 << 20
+_PACKED_BLOCK = 1 << 17
+_GZIP = 31  # zlib's code for a gzip header
 _MAX_LINE = 8 << 20  # Reddit's own limit is 40,000 characters; this leaves room for every field
 _WINDOW = 1 << 31
-_GONE = {"[removed]": "removed", "[removed by reddit]": "removed", "[deleted]": "deleted"}
+_LARGEST = 1 << 53
+_GONE = {"[removed]": "removed", "[removedbyreddit]": "removed", "[deleted]": "deleted"}
 
 Number = int | float | str | None
 
@@ -99,7 +101,7 @@ def _parse(
         comments = _integer(post.num_comments)
     except msgspec.ValidationError as error:
         return BadLine(number, "bad_field", str(error))
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, RecursionError) as error:
         return BadLine(number, "not_json", str(error))
     except (UnicodeDecodeError, ValueError, OverflowError, OSError) as error:
         reason = "bad_encoding" if isinstance(error, UnicodeDecodeError) else "bad_field"
@@ -128,7 +130,7 @@ def _parse(
 
 
 def _removal(post: _Submission, body: str) -> str:
-    stated = _GONE.get(body.strip().lower())
+    stated = _GONE.get("".join(body[:40].split()).lower())
     if stated:
         return stated
     if post.meta and post.meta.get("was_deleted_later"):
@@ -148,7 +150,12 @@ def _timestamp(value: Number) -> datetime | None:
 
 
 def _integer(value: Number) -> int | None:
-    return None if value is None or value == "" else int(float(value))
+    if value is None or value == "":
+        return None
+    number = int(float(value))
+    if abs(number) >= _LARGEST:
+        raise ValueError(f"{value!r} is no count")
+    return number
 
 
 def _lines(path: Path) -> Iterator[bytes | BadLine]:
@@ -156,52 +163,60 @@ def _lines(path: Path) -> Iterator[bytes | BadLine]:
     rest, skipping = b"", False
     for block in _blocks(path):
         if isinstance(block, BadLine):
-            if rest:
-                yield rest
+            if rest or skipping:
+                yield _sized(rest, skipping)
             yield block
             return
         head, *parts = block.split(b"\n")
-        rest += head
+        rest += b"" if skipping else head
         for part in parts:
-            yield BadLine(0, "line_too_long", f"over {_MAX_LINE:,} bytes") if skipping else rest
+            yield _sized(rest, skipping)
             rest, skipping = part, False
         if len(rest) > _MAX_LINE:
             rest, skipping = b"", True
-    if skipping:
-        yield BadLine(0, "line_too_long", f"over {_MAX_LINE:,} bytes")
-    elif rest:
-        yield rest
+    if rest or skipping:
+        yield _sized(rest, skipping)
+
+
+def _sized(line: bytes, skipping: bool) -> bytes | BadLine:
+    if skipping or len(line) > _MAX_LINE:
+        return BadLine(0, "line_too_long", f"over {_MAX_LINE:,} bytes")
+    return line
 
 
 def _blocks(path: Path) -> Iterator[bytes | BadLine]:
     try:
         with path.open("rb") as handle:
             if path.suffix == ".zst":
-                yield from _zstd_blocks(path, handle)
+                context = zstandard.ZstdDecompressor(max_window_size=_WINDOW)
+                yield from _unpack(path, handle, "zstd", context.decompressobj)
             elif path.suffix == ".gz":
-                yield from _gzip_blocks(path, handle)
+                yield from _unpack(path, handle, "gzip", lambda: zlib.decompressobj(_GZIP))
             else:
                 while block := handle.read(_BLOCK):
                     yield block
-    except FileNotFoundError:
+    except OSError as error:
         raise BadInputError(
-            f"{path}: no such file; give a dump by SOURCE=path (or source.path in the config)"
+            f"{path}: {error.strerror}; give a dump by SOURCE=path (or source.path in the config)"
         ) from None
-    except (IsADirectoryError, PermissionError) as error:
-        raise BadInputError(f"{path}: {error.strerror}; a readable file is needed") from None
 
 
-def _zstd_blocks(path: Path, handle: Any) -> Iterator[bytes | BadLine]:
-    # Frame by frame, since a stream reader ends a truncated frame without a word.
-    context = zstandard.ZstdDecompressor(max_window_size=_WINDOW)
-    frame, packed, any_output, inside = context.decompressobj(), b"", False, False
-    while packed := packed or handle.read(_BLOCK):
+def _unpack(
+    path: Path, handle: BinaryIO, kind: str, new_frame: Callable[[], Any]
+) -> Iterator[bytes | BadLine]:
+    """Yield blocks of an archive of one or more frames.
+
+    Frame by frame, since the libraries' own readers end a truncated frame without a word (zstd),
+    or lose what came before the cut (gzip).
+    """
+    frame, packed, any_output, inside = new_frame(), b"", False, False
+    while packed := packed or handle.read(_PACKED_BLOCK):
         try:
             block = frame.decompress(packed)
-        except zstandard.ZstdError as error:
+        except (zstandard.ZstdError, zlib.error) as error:
             if not any_output:
                 raise BadInputError(
-                    f"{path}: not readable as zstd ({error}); fetch the file again"
+                    f"{path}: not readable as {kind} ({error}); fetch the file again"
                 ) from None
             yield BadLine(0, "broken_archive", str(error))
             return
@@ -210,21 +225,6 @@ def _zstd_blocks(path: Path, handle: Any) -> Iterator[bytes | BadLine]:
             yield block
         packed, inside = frame.unused_data, not frame.eof
         if frame.eof:
-            frame = context.decompressobj()
+            frame = new_frame()
     if inside:
         yield BadLine(0, "truncated_file", "the archive ends in the middle of a frame")
-
-
-def _gzip_blocks(path: Path, handle: Any) -> Iterator[bytes | BadLine]:
-    any_output = False
-    try:
-        with gzip.GzipFile(fileobj=handle) as unpacked:
-            while block := unpacked.read(_BLOCK):
-                any_output = True
-                yield block
-    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-        if not any_output:
-            raise BadInputError(
-                f"{path}: not readable as gzip ({error}); fetch the file again"
-            ) from None
-        yield BadLine(0, "truncated_file", str(error))

@@ -1,0 +1,64 @@
+"""The `ledger` commands: verify, export, why."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from pipeline.config import load
+from pipeline.errors import StageError
+from pipeline.progress import say
+
+ConfigFile = Annotated[Path, typer.Option("--config", "-c", help="Configuration (TOML).")]
+LedgerFile = Annotated[str, typer.Option(help="File that keeps the model replies.")]
+DEMO = Path("configs/demo.toml")
+
+ledger_app = typer.Typer(no_args_is_help=True, help="Look into the ledger of model replies.")
+
+
+@ledger_app.command("verify")
+def ledger_verify(config_file: ConfigFile = DEMO, ledger: LedgerFile = "") -> None:
+    """Derive every key and every outcome again from what was recorded."""
+    from pipeline.llm.audit import verify_ledger
+
+    path = _path(config_file, ledger)
+    requests, attempts, problems = verify_ledger(path)
+    for problem in problems[:20]:
+        say(problem)
+    if problems:
+        raise StageError(f"{path}: {len(problems)} problems in {attempts:,} attempts")
+    say(f"{path}: {requests:,} requests and {attempts:,} attempts are as recorded")
+
+
+@ledger_app.command("export")
+def ledger_export(
+    out: Annotated[Path, typer.Argument(help="Parquet file to write.")],
+    config_file: ConfigFile = DEMO,
+    ledger: LedgerFile = "",
+) -> None:
+    """Write one row an attempt to a Parquet file."""
+    from pipeline.llm.audit import export_ledger
+
+    path = _path(config_file, ledger)
+    say(f"{out}: {export_ledger(path, out):,} attempts")
+
+
+@ledger_app.command("why")
+def ledger_why(
+    key: Annotated[str, typer.Argument(help="Key of a request, or its beginning.")],
+    config_file: ConfigFile = DEMO,
+    ledger: LedgerFile = "",
+) -> None:
+    """Say which component of a request differs from the nearest other request."""
+    from pipeline.llm.audit import why
+
+    nearest_key, lines = why(_path(config_file, ledger), key)
+    say(f"nearest: {nearest_key}")
+    for line in lines:
+        say(f"    {line}")
+
+
+def _path(config_file: Path, ledger: str) -> Path:
+    return Path(ledger or load(config_file).build.ledger)
