@@ -117,15 +117,15 @@ class ModelConfig:
     """One model with its sampling settings, under the name that the release shows.
 
     Attributes:
-        provider: "openai" for any OpenAI-compatible endpoint; "llama_cpp" for the bundled model,
-            which the build serves on loopback by itself.
+        provider: "openai" for any OpenAI-compatible endpoint; "dashscope" for Alibaba Cloud's own
+            API; "llama_cpp" for the bundled model, which the build serves on loopback by itself.
         model: Model name as the endpoint knows it.
         base_url: Endpoint; empty for "llama_cpp".
         api_key_env: Environment variable that holds the key; empty if none is needed.
         max_tokens: Most tokens of one reply.
         temperature: Sampling temperature.
         top_p: Nucleus sampling mass.
-        frequency_penalty: OpenAI's frequency penalty.
+        frequency_penalty: OpenAI's frequency penalty; DashScope has none.
         seeded: Send a seed that is derived from the item's id.
         limits_in_schema: Put the prompt's pattern into the JSON schema (endpoints differ in
             support): a small model keeps to the form only by grammar.
@@ -133,7 +133,7 @@ class ModelConfig:
         timeout_s: Seconds after which a call counts as failed.
     """
 
-    provider: Literal["openai", "llama_cpp"]
+    provider: Literal["openai", "dashscope", "llama_cpp"]
     model: str
     max_tokens: Positive
     base_url: str = ""
@@ -287,6 +287,14 @@ def _check_references(config: Config) -> None:
                 f"{config.file}: generate.generators: '{name}' is not in [models]; "
                 + nearest(name, config.models)
             )
+    for name, model in config.models.items():
+        if model.provider == "dashscope" and model.frequency_penalty:
+            raise BadInputError(
+                f"{config.file}: models.{name}.frequency_penalty: DashScope has no such setting; "
+                "remove it"
+            )
+        if model.provider != "llama_cpp" and not model.base_url:
+            raise BadInputError(f"{config.file}: models.{name}.base_url: missing; add it")
     if len(set(config.generate.generators)) != 2:
         raise BadInputError(f"{config.file}: generate.generators: the two names must differ")
     seen: dict[str, str] = {}

@@ -1,4 +1,4 @@
-"""A loopback chat server that speaks OpenAI's protocol over real sockets, faults included."""
+"""A loopback chat server: OpenAI's and DashScope's protocols over real sockets, with faults."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from typing import Any
 import uvicorn
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
 
 
@@ -23,8 +23,8 @@ from starlette.routing import Route
 class ChatServer:
     """State of a running server; `faults` are used up one a request before it answers normally.
 
-    A fault is an HTTP status, or one of "drop", "truncated", "invalid", "refusal", "empty",
-    "filtered", "same".
+    A fault is an HTTP status, or one of "drop", "page", "truncated", "invalid", "refusal", "empty",
+    "filtered", "same". It speaks OpenAI's protocol and DashScope's own.
     """
 
     base_url: str = ""
@@ -32,6 +32,8 @@ class ChatServer:
     retry_after: str = "0"
     bodies: list[dict[str, Any]] = field(default_factory=list)
     keys: list[str] = field(default_factory=list)
+    code: str = "made_up"
+    names: list[str] = field(default_factory=list)  # fields that a DashScope reply has
 
     async def chat(self, request: Request) -> Response:
         body = await request.json()
@@ -39,12 +41,43 @@ class ChatServer:
         self.keys.append(request.headers.get("authorization", ""))
         fault = self.faults.popleft() if self.faults else ""
         if isinstance(fault, int):
-            error = {"error": {"message": f"status {fault}", "code": "made_up"}}
+            error = {"error": {"message": f"status {fault}", "code": self.code}}
             return JSONResponse(error, fault, headers={"retry-after": self.retry_after})
         if fault == "drop":
             request.scope["transport_to_close"].abort()
             return Response()
+        if fault == "page":
+            return HTMLResponse("<html>Please sign in</html>")
         return JSONResponse(self._completion(body, fault))
+
+    async def dashscope(self, request: Request) -> Response:
+        body = await request.json()
+        self.bodies.append(body)
+        self.keys.append(request.headers.get("authorization", ""))
+        fault = self.faults.popleft() if self.faults else ""
+        if isinstance(fault, int):
+            error = {"code": self.code, "message": f"status {fault}", "request_id": "r"}
+            return JSONResponse(error, fault, headers={"retry-after": self.retry_after})
+        if fault == "drop":
+            request.scope["transport_to_close"].abort()
+            return Response()
+        if fault == "page":
+            return HTMLResponse("<html>Please sign in</html>")
+        names = self.names or ["a"]
+        asked = {"schema": {"properties": dict.fromkeys(names)}}
+        same = {**body, "response_format": {"json_schema": asked}}
+        completion = self._completion({"model": body["model"], **same}, fault)
+        choice = completion["choices"][0]
+        message = {"role": "assistant", "content": choice["message"]["content"]}
+        return JSONResponse(
+            {
+                "request_id": "r",
+                "output": {
+                    "choices": [{"finish_reason": choice["finish_reason"], "message": message}]
+                },
+                "usage": {"input_tokens": 10, "output_tokens": 5, "total_tokens": 15},
+            }
+        )
 
     def _completion(self, body: dict[str, Any], fault: str) -> dict[str, Any]:
         text, finish, refusal = answer(body, same=fault == "same"), "stop", None
@@ -102,7 +135,13 @@ class _ExposeTransport:
 def chat_server() -> Iterator[ChatServer]:
     """Run a ChatServer on a free loopback port while the block runs."""
     state = ChatServer()
-    app = Starlette(routes=[Route("/v1/chat/completions", state.chat, methods=["POST"])])
+    path = "/api/v1/services/aigc/text-generation/generation"
+    app = Starlette(
+        routes=[
+            Route("/v1/chat/completions", state.chat, methods=["POST"]),
+            Route(path, state.dashscope, methods=["POST"]),
+        ]
+    )
     holder: dict[str, uvicorn.Server] = {}
     config = uvicorn.Config(
         _ExposeTransport(app, holder), log_level="critical", lifespan="off", access_log=False

@@ -7,21 +7,22 @@ import os
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
 
-import openai
-from openai import AsyncOpenAI
 from tenacity import AsyncRetrying, retry_if_exception, stop_after_attempt
 
 from pipeline.config import BudgetConfig, ModelConfig
-from pipeline.errors import BadInputError, BudgetError, StageError
-from pipeline.llm import local_server, openai_chat
+from pipeline.errors import BadInputError, BudgetError, PipelineError, StageError
+from pipeline.llm import local_server
 from pipeline.llm.ledger import Ledger, Reply
+from pipeline.llm.openai_chat import OpenAIChat
 from pipeline.llm.prices import FREE, MICRO, Price, dollars, load_prices, price_of
+from pipeline.llm.provider import CallFailed, Provider
 from pipeline.llm.request import Request
-from pipeline.llm.retry import TRIES, may_pass, one_line, wait
+from pipeline.llm.retry import TRIES, may_pass, wait
 
 _RESTARTS = 3
+_ITEM_ONLY = frozenset({400, 413, 422})
+_KEY_REFUSED = frozenset({401, 403})
 
 
 class Caller:
@@ -150,7 +151,6 @@ class Caller:
 
     async def _ask_one(self, name: str, clients: _Clients, request: Request) -> Reply:
         config = clients.config
-        where = config.base_url or local_server.ENDPOINT
         retrying = AsyncRetrying(
             retry=retry_if_exception(may_pass),
             stop=stop_after_attempt(TRIES),
@@ -159,16 +159,17 @@ class Caller:
         )
 
         async def send() -> Reply:
-            base_url, key, extra = self._endpoint(name, config)
+            provider = clients.get(*self._endpoint(name, config))
             reservation = self._reserve(name, request)
             try:
-                reply = await openai_chat.send(clients.get(base_url, key), request, extra)
-            except openai.APIStatusError:
-                self._settle(reservation, 0, "not_charged")
-                raise
-            except openai.APIError:
-                # No answer came, but one may have been made and charged.
-                self._settle(reservation, self._price(name).most(request), "unknown")
+                reply = await provider.send(request)
+            except CallFailed as failure:
+                # Where no answer came, one may have been made and charged all the same.
+                unknown = self._price(name).most(request)
+                lost = failure.status is None
+                self._settle(
+                    reservation, unknown if lost else 0, "unknown" if lost else "not_charged"
+                )
                 raise
             charged = self._price(name).cost(reply.prompt_tokens, reply.completion_tokens)
             self.ledger.record(request, reply, reservation, charged)
@@ -176,29 +177,13 @@ class Caller:
 
         try:
             return await retrying(send)
-        except (openai.BadRequestError, openai.UnprocessableEntityError) as error:
-            # This one item cannot be answered (too long, say); the others may be.
-            reply = Reply(request.key, "error", one_line(error), "", "", "", 0, 0)
-            self.ledger.record(request, reply)
-            return reply
-        except (openai.AuthenticationError, openai.PermissionDeniedError) as error:
-            raise BadInputError(
-                f"models.{name}: {where} refuses the key in {config.api_key_env or '(none)'} "
-                f"(status {error.status_code}); nothing further was sent"
-            ) from None
-        except openai.APIStatusError as error:
-            kind = StageError if may_pass(error) else BadInputError
-            raise kind(
-                f"models.{name}: {where} answered status {error.status_code} to {request.item}: "
-                f"{one_line(error)}; the answers so far are kept, run the same command again to "
-                "go on"
-            ) from None
-        except openai.APIError as error:
-            raise StageError(
-                f"models.{name}: no answer from {where} after {TRIES} tries "
-                f"({type(error).__name__}); the answers so far are kept, run the same command "
-                "again to go on"
-            ) from None
+        except CallFailed as failure:
+            if failure.status in _ITEM_ONLY:
+                # This one item cannot be answered (too long, say); the others may be.
+                reply = Reply(request.key, "error", failure.message, "", "", "", 0, 0)
+                self.ledger.record(request, reply)
+                return reply
+            raise _ending(name, config, request, failure) from None
 
     def _price(self, name: str) -> Price:
         config = self._models[name]
@@ -233,16 +218,16 @@ class Caller:
         if reservation is not None:
             self.ledger.settle(reservation, micro_usd, kind)
 
-    def _endpoint(self, name: str, config: ModelConfig) -> tuple[str, str, dict[str, Any]]:
+    def _endpoint(self, name: str, config: ModelConfig) -> tuple[str, str]:
         if config.provider == "llama_cpp":
-            return self._local_url(), "", dict(local_server.EXTRA_BODY)
+            return self._local_url(), ""
         key = os.environ.get(config.api_key_env, "") if config.api_key_env else ""
         if config.api_key_env and not key:
             raise BadInputError(
                 f"models.{name}: the environment variable {config.api_key_env} is not set; "
                 "it must hold the API key"
             )
-        return config.base_url, key, {}
+        return config.base_url, key
 
     def _local_url(self) -> str:
         """Return the local server's address; start it when first needed, and again if it died."""
@@ -266,20 +251,50 @@ class Caller:
 
 
 class _Clients:
-    """SDK clients of one model, one an address: a restarted local server has a new one."""
+    """Clients of one model, one an address: a restarted local server has a new one."""
 
     def __init__(self, config: ModelConfig) -> None:
         self.config = config
-        self._open: dict[str, AsyncOpenAI] = {}
+        self._open: dict[str, Provider] = {}
 
     async def __aenter__(self) -> _Clients:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        for sdk in self._open.values():
-            await sdk.close()
+        for provider in self._open.values():
+            await provider.close()
 
-    def get(self, base_url: str, key: str) -> AsyncOpenAI:
+    def get(self, base_url: str, key: str) -> Provider:
         if base_url not in self._open:
-            self._open[base_url] = openai_chat.client(base_url, key, self.config.timeout_s)
+            self._open[base_url] = _client(self.config, base_url, key)
         return self._open[base_url]
+
+
+def _client(config: ModelConfig, base_url: str, key: str) -> Provider:
+    if config.provider == "dashscope":
+        from pipeline.llm.dashscope_chat import DashScopeChat
+
+        return DashScopeChat(base_url, key, config.timeout_s)
+    extra = local_server.EXTRA_BODY if config.provider == "llama_cpp" else {}
+    return OpenAIChat(base_url, key, config.timeout_s, extra)
+
+
+def _ending(name: str, config: ModelConfig, request: Request, failure: CallFailed) -> PipelineError:
+    """Return the one line that ends a stage whose call failed for good."""
+    where = config.base_url or local_server.ENDPOINT
+    if failure.status in _KEY_REFUSED:
+        return BadInputError(
+            f"models.{name}: {where} refuses the key in {config.api_key_env or '(none)'} "
+            f"(status {failure.status}); nothing further was sent"
+        )
+    if failure.status is None:
+        return StageError(
+            f"models.{name}: no answer from {where} after {TRIES} tries ({failure.code}); the "
+            "answers so far are kept, run the same command again to go on"
+        )
+    kind = StageError if may_pass(failure) else BadInputError
+    return kind(
+        f"models.{name}: {where} answered status {failure.status} {failure.code} to "
+        f"{request.item}: {failure.message}; the answers so far are kept, run the same command "
+        "again to go on"
+    )

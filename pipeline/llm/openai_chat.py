@@ -5,58 +5,71 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from openai import AsyncOpenAI
+import openai
+from openai.types.chat import ChatCompletion
 
 from pipeline.llm.ledger import Reply
+from pipeline.llm.provider import CallFailed, one_line, seconds
 from pipeline.llm.reply import outcome_of
 from pipeline.llm.request import Request
 
 
-def client(base_url: str, api_key: str, timeout_s: float) -> AsyncOpenAI:
-    """Return a client; endpoints without keys still want some text in the header."""
-    return AsyncOpenAI(
-        base_url=base_url, api_key=api_key or "none", timeout=timeout_s, max_retries=0
-    )
+class OpenAIChat:
+    """A client of one base URL; see provider.Provider."""
 
+    def __init__(
+        self, base_url: str, api_key: str, timeout_s: float, extra: dict[str, Any] | None = None
+    ) -> None:
+        # Endpoints without keys still want some text in the header.
+        self._sdk = openai.AsyncOpenAI(
+            base_url=base_url, api_key=api_key or "none", timeout=timeout_s, max_retries=0
+        )
+        self._extra = extra or {}
 
-async def send(sdk: AsyncOpenAI, request: Request, extra: dict[str, Any]) -> Reply:
-    """Send one request and return its reply, whatever the outcome.
+    async def close(self) -> None:
+        """Close its connections."""
+        await self._sdk.close()
 
-    Args:
-        sdk: An open client.
-        request: What to ask.
-        extra: Fields of the endpoint's own, beside OpenAI's.
+    async def send(self, request: Request) -> Reply:
+        """Send one request and return its reply; see provider.Provider."""
+        try:
+            completion = await self._sdk.chat.completions.create(**self._arguments(request))
+        except openai.APIStatusError as error:
+            wait = seconds(error.response.headers.get("retry-after"))
+            raise CallFailed(
+                error.status_code, error.code or "", one_line(error.message), wait
+            ) from None
+        except openai.APIError as error:
+            raise CallFailed(None, type(error).__name__, one_line(error.message)) from None
+        if not isinstance(completion, ChatCompletion):  # a web page, say, with status 200
+            raise CallFailed(None, "not_a_completion", "the answer is no chat completion")
+        return _reply(request, completion)
 
-    Raises:
-        openai.OpenAIError: Transport errors and error statuses, for the caller to classify.
-    """
-    arguments: dict[str, Any] = {
-        "model": request.model,
-        "messages": [{"role": role, "content": text} for role, text in request.messages],
-        "max_tokens": request.max_tokens,
-        "temperature": request.temperature,
-        "top_p": request.top_p,
-        "frequency_penalty": request.frequency_penalty,
-        "extra_body": extra,
-    }
-    if request.seed is not None:
-        arguments["seed"] = request.seed
-    if request.schema:
-        arguments["response_format"] = {
-            "type": "json_schema",
-            "json_schema": {
-                "name": "reply",
-                "strict": True,
-                "schema": json.loads(request.schema),
-            },
+    def _arguments(self, request: Request) -> dict[str, Any]:
+        arguments: dict[str, Any] = {
+            "model": request.model,
+            "messages": [{"role": role, "content": text} for role, text in request.messages],
+            "max_tokens": request.max_tokens,
+            "temperature": request.temperature,
+            "top_p": request.top_p,
+            "frequency_penalty": request.frequency_penalty,
+            "extra_body": self._extra,
         }
-    completion = await sdk.chat.completions.create(**arguments)
-    if not completion.choices:
-        return Reply(request.key, "empty", "no choice in the reply", "", "", completion.model, 0, 0)
-    choice = completion.choices[0]
-    text = choice.message.content or ""
-    finish = choice.finish_reason or ""
-    outcome, detail = outcome_of(text, finish, choice.message.refusal or "", request.schema)
+        if request.seed is not None:
+            arguments["seed"] = request.seed
+        if request.schema:
+            form = {"name": "reply", "strict": True, "schema": json.loads(request.schema)}
+            arguments["response_format"] = {"type": "json_schema", "json_schema": form}
+        return arguments
+
+
+def _reply(request: Request, completion: ChatCompletion) -> Reply:
+    # Any: endpoints other than OpenAI's leave out what the SDK's types promise.
+    choice: Any = completion.choices[0] if completion.choices else None
+    text = (choice.message.content or "") if choice else ""
+    finish = (choice.finish_reason or "") if choice else ""
+    refusal = (choice.message.refusal or "") if choice else ""
+    outcome, detail = outcome_of(text, finish, refusal, request.schema)
     usage = completion.usage
     return Reply(
         key=request.key,

@@ -1,0 +1,56 @@
+"""What every provider's client does, and the one error that their failures become."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from pipeline.llm.ledger import Reply
+from pipeline.llm.request import Request
+
+
+@dataclass
+class CallFailed(Exception):  # noqa: N818 - reads as what happened
+    """One sending gave no reply.
+
+    Attributes:
+        status: HTTP status, or None if no answer came at all.
+        code: The provider's own code, such as "insufficient_quota".
+        message: One line for people.
+        retry_after: Seconds that the provider asks to wait, or None.
+    """
+
+    status: int | None
+    code: str
+    message: str
+    retry_after: float | None = None
+
+
+class Provider(Protocol):
+    """A client of one endpoint; it puts a request on the wire once, since each may be charged."""
+
+    async def send(self, request: Request) -> Reply:
+        """Send one request and return its reply, whatever the outcome.
+
+        Raises:
+            CallFailed: There is no reply.
+        """
+        ...
+
+    async def close(self) -> None:
+        """Close its connections."""
+        ...
+
+
+def one_line(text: object) -> str:
+    """Return any text in one line of at most 200 characters."""
+    return " ".join(str(text).split())[:200]
+
+
+def seconds(stated: str | None) -> float | None:
+    """Return a Retry-After header as seconds; dates and nonsense give None."""
+    try:
+        value = float(stated or "")
+    except ValueError:
+        return None
+    return value if 0 <= value < float("inf") else None
