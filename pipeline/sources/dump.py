@@ -106,6 +106,8 @@ def _parse(
     except (UnicodeDecodeError, ValueError, OverflowError, OSError) as error:
         reason = "bad_encoding" if isinstance(error, UnicodeDecodeError) else "bad_field"
         return BadLine(number, reason, str(error))
+    if not post.id:
+        return BadLine(number, "bad_field", "id: is empty")
     if post.link_id is not None and post.title is None:
         return BadLine(number, "comment", post.id)
     domain = domain_of.get((post.subreddit or "").lower())
