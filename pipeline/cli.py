@@ -14,7 +14,8 @@ from rich.console import Console
 from rich.text import Text
 
 from pipeline.cli_ledger import DEMO, ConfigFile, LedgerFile, ledger_app
-from pipeline.config import Config, load, parse_override
+from pipeline.config import Config
+from pipeline.config_file import load, parse_override
 from pipeline.errors import BadInputError, nearest
 from pipeline.progress import say
 

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from pipeline.config import load
+from pipeline.config_file import load
 from pipeline.errors import StageError
 from pipeline.progress import say
 

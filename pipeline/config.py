@@ -1,19 +1,13 @@
-"""Typed configuration: a TOML file becomes frozen dataclasses, or one clear line of error."""
+"""What a build can be told: frozen dataclasses, one a section of the configuration file."""
 
 from __future__ import annotations
 
 import dataclasses
-import json
-import tomllib
-from collections.abc import Mapping
 from dataclasses import field
-from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
-
-from pipeline.errors import BadInputError, nearest
 
 _STRICT = ConfigDict(extra="forbid", strict=True)
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -226,120 +220,3 @@ class Config:
         """Return a top-level section as plain data, for a stage's key."""
         value = getattr(self, name)
         return value if isinstance(value, dict) else dataclasses.asdict(value)
-
-
-def load(path: Path, overrides: Mapping[str, Any] | None = None) -> Config:
-    """Read a TOML file.
-
-    Args:
-        path: The file.
-        overrides: {"section.key": value}, applied over the file's values.
-
-    Raises:
-        BadInputError: The file is missing or broken, or a key is unknown, missing or mistyped.
-    """
-    try:
-        data = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        what = (
-            "no such configuration file" if isinstance(error, FileNotFoundError) else error.strerror
-        )
-        raise BadInputError(f"{path}: {what}; see configs/ for files that work") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise BadInputError(f"{path}: not valid TOML: {error}") from None
-    for dotted, value in (overrides or {}).items():
-        table, parts = data, dotted.split(".")
-        for part in parts[:-1]:
-            table = table.setdefault(part, {})
-            if not isinstance(table, dict):
-                raise BadInputError(f"--set {dotted}: '{part}' is not a section of {path}")
-        table[parts[-1]] = value
-    if "file" in data:  # a field of Config, but not a key of its file
-        raise BadInputError(f"{path}: file: unknown key; remove it")
-    try:
-        # Validated as JSON: strict about types, yet TOML arrays may become tuples. Not sorted: the
-        # order of the domains is that of their slots.
-        config = TypeAdapter(Config).validate_json(json.dumps(data, allow_nan=False))
-    except ValidationError as error:
-        raise BadInputError(f"{path}: {_explain(error, data)}") from None
-    except (ValueError, TypeError) as error:  # NaN or a date in the TOML
-        raise BadInputError(f"{path}: {error}") from None
-    config = dataclasses.replace(config, file=str(path))
-    _check_references(config)
-    return config
-
-
-def parse_override(text: str) -> tuple[str, Any]:
-    """Split "section.key=value"; the value is read as TOML, or else as a plain string."""
-    key, separator, value = text.partition("=")
-    if not separator or "." not in key:
-        raise BadInputError(f"--set {text}: write it as section.key=value")
-    try:
-        return key.strip(), tomllib.loads(f"v = {value}")["v"]
-    except tomllib.TOMLDecodeError:
-        return key.strip(), value
-
-
-def _check_references(config: Config) -> None:
-    for name in config.generate.generators:
-        if name not in config.models:
-            raise BadInputError(
-                f"{config.file}: generate.generators: '{name}' is not in [models]; "
-                + nearest(name, config.models)
-            )
-    for name, model in config.models.items():
-        if model.provider == "dashscope" and model.frequency_penalty:
-            raise BadInputError(
-                f"{config.file}: models.{name}.frequency_penalty: DashScope has no such setting; "
-                "remove it"
-            )
-        if model.provider != "llama_cpp" and not model.base_url:
-            raise BadInputError(f"{config.file}: models.{name}.base_url: missing; add it")
-    if len(set(config.generate.generators)) != 2:
-        raise BadInputError(f"{config.file}: generate.generators: the two names must differ")
-    seen: dict[str, str] = {}
-    for domain, subreddits in config.domains.items():
-        for subreddit in subreddits:
-            if (other := seen.setdefault(subreddit.lower(), domain)) != domain:
-                raise BadInputError(
-                    f"{config.file}: domains.{domain}: r/{subreddit} already belongs to {other}"
-                )
-    if not config.domains or config.select.scenarios % len(config.domains):
-        raise BadInputError(
-            f"{config.file}: select.scenarios: {config.select.scenarios} cannot be split "
-            f"equally over {len(config.domains)} domains"
-        )
-
-
-def _explain(error: ValidationError, data: Mapping[str, Any]) -> str:
-    """Return the first problem as 'section.key: what is wrong and what would be right'."""
-    problem = error.errors()[0]
-    place = [str(part) for part in problem["loc"]]
-    dotted = ".".join(place)
-    if problem["type"] in {"unexpected_keyword_argument", "extra_forbidden"}:
-        return f"{dotted}: unknown key; {nearest(place[-1], _valid_keys(place[:-1]))}"
-    if problem["type"] in {"missing", "missing_argument"}:
-        return f"{dotted}: missing; add it (its meaning is in pipeline/config.py)"
-    given = problem["input"]
-    shown = f" (given: {given!r})" if not isinstance(given, dict) else ""
-    message = problem["msg"].removeprefix("Input ").replace("tuple", "list")
-    return f"{dotted}: {message}{shown}"
-
-
-def _valid_keys(place: list[str]) -> list[str]:
-    """Return the field names of the section at `place`."""
-    known: dict[str, Any] = {
-        "build": BuildConfig,
-        "source": SourceConfig,
-        "screen": ScreenConfig,
-        "dedup": DedupConfig,
-        "select": SelectConfig,
-        "models": ModelConfig,
-        "generate": GenerateConfig,
-        "budget": BudgetConfig,
-        "compose": ComposeConfig,
-        "release": ReleaseConfig,
-    }
-    owner = known.get(place[0], Config) if place else Config
-    names = [item.name for item in dataclasses.fields(owner)]
-    return [name for name in names if name != "file"]

@@ -63,7 +63,7 @@ def run(context: Context) -> Result:
             reserve[row["domain"]].append(row)
     slots.sort(key=lambda slot: slot.number)
 
-    dropped: list[dict[str, str]] = []
+    dropped: list[dict[str, str | None]] = []
     with Caller(
         Path(config.build.ledger), config.models, config.budget, replay_only=context.replay_only
     ) as caller:
@@ -71,7 +71,9 @@ def run(context: Context) -> Result:
         while pending:
             pending = _fill(config, caller, pending, reserve, dropped)
     for domain, rows in reserve.items():
-        dropped += [_dropped(row["scenario_id"], domain, "reserve_unused", "") for row in rows]
+        dropped += [
+            schema.dropped_row(row["scenario_id"], domain, "reserve_unused", "") for row in rows
+        ]
 
     kept = schema.frame((_slot_row(slot) for slot in slots), schema.SLOTS)
     actions = schema.frame((row for slot in slots for row in _action_rows(slot)), schema.ACTIONS)
@@ -123,7 +125,7 @@ def _fill(
     caller: Caller,
     slots: list[_Slot],
     reserve: dict[str, list[Row]],
-    dropped: list[dict[str, str]],
+    dropped: list[dict[str, str | None]],
 ) -> list[_Slot]:
     """Ask both generators; return the slots that hold a new scenario and must be asked again."""
     failed: dict[int, str] = {}
@@ -136,7 +138,7 @@ def _fill(
         if slot.number not in failed:
             continue
         domain, old = slot.scenario["domain"], slot.scenario["scenario_id"]
-        dropped.append(_dropped(old, domain, "no_usable_actions", failed[slot.number]))
+        dropped.append(schema.dropped_row(old, domain, "no_usable_actions", failed[slot.number]))
         if not reserve[domain]:
             raise StageError(
                 f"{domain}: scenario {old} got no usable actions ({failed[slot.number]}) and the "
@@ -252,13 +254,3 @@ def _action_rows(slot: _Slot) -> Iterable[dict[str, Any]]:
                 "action": action,
                 "ledger_key": key,
             }
-
-
-def _dropped(scenario_id: str, domain: str, reason: str, detail: str) -> dict[str, str]:
-    return {
-        "id": scenario_id,
-        "domain": domain,
-        "outcome": "rejected",
-        "reason": reason,
-        "detail": detail[:200],
-    }

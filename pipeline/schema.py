@@ -92,6 +92,17 @@ DROPPED: Schema = {
 """What a stage did not keep: each item once, with its one reason."""
 
 
+def dropped_row(item: str, domain: str | None, reason: str, detail: str) -> dict[str, str | None]:
+    """Return a row of DROPPED for an item that a rule rejected; long details are cut."""
+    return {
+        "id": item,
+        "domain": domain,
+        "outcome": "rejected",
+        "reason": reason,
+        "detail": detail[:200],
+    }
+
+
 def frame(rows: Iterable[Mapping[str, Any]], schema: Schema) -> pl.DataFrame:
     """Return a DataFrame of `rows` in exactly the columns and types of `schema`."""
     return pl.DataFrame(list(rows), schema=schema, strict=True)

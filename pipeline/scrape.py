@@ -48,7 +48,9 @@ def run(context: Context) -> Result:
                     f"source.max_bad_lines = {config.source.max_bad_lines}; mend the file or "
                     "raise the limit"
                 )
-            dropped.append(_dropped(f"{path.name}:{item.line}", None, item.reason, item.detail))
+            dropped.append(
+                schema.dropped_row(f"{path.name}:{item.line}", None, item.reason, item.detail)
+            )
     if not rows:
         raise BadInputError(
             f"{path}: no post of the configured subreddits in {len(dropped)} lines; "
@@ -68,7 +70,7 @@ def run(context: Context) -> Result:
     for row in posts.filter(~first).iter_rows(named=True):
         detail = f"another snapshot of {row['post_id']} was kept"
         where = f"{row['source_file']}:{row['source_line']}"
-        dropped.append(_dropped(where, row["domain"], "duplicate_id", detail))
+        dropped.append(schema.dropped_row(where, row["domain"], "duplicate_id", detail))
     kept = posts.filter(first)
     gone = schema.frame(dropped, schema.DROPPED)
     return Result(
@@ -76,13 +78,3 @@ def run(context: Context) -> Result:
         dropped=gone,
         funnel=funnel.count("scrape", "line", entered, kept, gone),
     )
-
-
-def _dropped(where: str, domain: str | None, reason: str, detail: str) -> dict[str, str | None]:
-    return {
-        "id": where,
-        "domain": domain,
-        "outcome": "rejected",
-        "reason": reason,
-        "detail": detail[:200],
-    }

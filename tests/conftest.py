@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 
 from pipeline import build as runner
-from pipeline.config import Config, load
+from pipeline.config import Config
+from pipeline.config_file import load
 from pipeline.paths import ROOT
 from tests.loopback import ChatServer, chat_server
 

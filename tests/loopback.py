@@ -36,48 +36,39 @@ class ChatServer:
     names: list[str] = field(default_factory=list)  # fields that a DashScope reply has
 
     async def chat(self, request: Request) -> Response:
-        body = await request.json()
-        self.bodies.append(body)
-        self.keys.append(request.headers.get("authorization", ""))
-        fault = self.faults.popleft() if self.faults else ""
-        if isinstance(fault, int):
-            error = {"error": {"message": f"status {fault}", "code": self.code}}
-            return JSONResponse(error, fault, headers={"retry-after": self.retry_after})
-        if fault == "drop":
-            request.scope["transport_to_close"].abort()
-            return Response()
-        if fault == "page":
-            return HTMLResponse("<html>Please sign in</html>")
-        return JSONResponse(self._completion(body, fault))
+        body, fault, failure = await self._take(request)
+        return failure or JSONResponse(self._completion(body, fault))
 
     async def dashscope(self, request: Request) -> Response:
+        body, fault, failure = await self._take(request)
+        if failure:
+            return failure
+        # JSON mode knows no schema; the reply has the fields that the test names.
+        asked = {"properties": dict.fromkeys(self.names or ["a"])}
+        form = {"json_schema": {"schema": asked}}
+        choice = self._completion({**body, "response_format": form}, fault)["choices"][0]
+        message = {"role": "assistant", "content": choice["message"]["content"]}
+        output = {"choices": [{"finish_reason": choice["finish_reason"], "message": message}]}
+        usage = {"input_tokens": 10, "output_tokens": 5, "total_tokens": 15}
+        return JSONResponse({"request_id": "r", "output": output, "usage": usage})
+
+    async def _take(self, request: Request) -> tuple[dict[str, Any], str, Response | None]:
+        """Note a request; return its body, the fault to answer with, or the failure itself."""
         body = await request.json()
         self.bodies.append(body)
         self.keys.append(request.headers.get("authorization", ""))
         fault = self.faults.popleft() if self.faults else ""
         if isinstance(fault, int):
-            error = {"code": self.code, "message": f"status {fault}", "request_id": "r"}
-            return JSONResponse(error, fault, headers={"retry-after": self.retry_after})
+            told = {"message": f"status {fault}", "code": self.code}
+            content = {"error": told, "request_id": "r", **told}  # OpenAI's form and DashScope's
+            headers = {"retry-after": self.retry_after}
+            return body, "", JSONResponse(content, fault, headers=headers)
         if fault == "drop":
             request.scope["transport_to_close"].abort()
-            return Response()
+            return body, "", Response()
         if fault == "page":
-            return HTMLResponse("<html>Please sign in</html>")
-        names = self.names or ["a"]
-        asked = {"schema": {"properties": dict.fromkeys(names)}}
-        same = {**body, "response_format": {"json_schema": asked}}
-        completion = self._completion({"model": body["model"], **same}, fault)
-        choice = completion["choices"][0]
-        message = {"role": "assistant", "content": choice["message"]["content"]}
-        return JSONResponse(
-            {
-                "request_id": "r",
-                "output": {
-                    "choices": [{"finish_reason": choice["finish_reason"], "message": message}]
-                },
-                "usage": {"input_tokens": 10, "output_tokens": 5, "total_tokens": 15},
-            }
-        )
+            return body, "", HTMLResponse("<html>Please sign in</html>")
+        return body, fault, None
 
     def _completion(self, body: dict[str, Any], fault: str) -> dict[str, Any]:
         text, finish, refusal = answer(body, same=fault == "same"), "stop", None

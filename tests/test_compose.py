@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from pipeline import compose, schema
 from pipeline.balance import balance
 from pipeline.compose import DealtQuestion, load_design
-from pipeline.config import load
+from pipeline.config_file import load
 from pipeline.errors import BadInputError, StageError
 from pipeline.generate import slot_number
 from pipeline.paths import ROOT

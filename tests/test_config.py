@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.config import load, parse_override
+from pipeline.config_file import load, parse_override
 from pipeline.errors import BadInputError
 from pipeline.paths import ROOT
 

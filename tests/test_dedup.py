@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline import dedup, schema, scrape, screen
-from pipeline.config import load
+from pipeline.config_file import load
 from pipeline.dedup import Pair, cosine_pairs, draw_pool, lexical_pairs, normalise, stars
 from pipeline.paths import ROOT, SAMPLE_POSTS
 from pipeline.stage import Context, Result

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.config import BudgetConfig, load
+from pipeline.config import BudgetConfig
+from pipeline.config_file import load
 from pipeline.errors import StageError
 from pipeline.llm.call import Caller
 from pipeline.llm.ledger import Reply

@@ -14,7 +14,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from pipeline import schema, scrape
-from pipeline.config import load
+from pipeline.config_file import load
 from pipeline.errors import BadInputError
 from pipeline.paths import ROOT, SAMPLE_POSTS
 from pipeline.stage import Context, Result

@@ -12,7 +12,7 @@ import polars as pl
 import pytest
 
 from pipeline import schema, scrape, screen
-from pipeline.config import load
+from pipeline.config_file import load
 from pipeline.paths import ROOT, SAMPLE_POSTS
 from pipeline.stage import Context, Result
 from pipeline.text import clean, mask

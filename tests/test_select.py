@@ -15,7 +15,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from pipeline import schema, select
-from pipeline.config import load
+from pipeline.config_file import load
 from pipeline.errors import StageError
 from pipeline.paths import ROOT
 from pipeline.stage import Context, Result

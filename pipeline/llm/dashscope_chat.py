@@ -15,8 +15,7 @@ import aiohttp
 from dashscope import AioGeneration
 
 from pipeline.llm.ledger import Reply
-from pipeline.llm.provider import CallFailed, one_line, seconds
-from pipeline.llm.reply import outcome_of
+from pipeline.llm.provider import CallFailed, one_line, received, seconds
 from pipeline.llm.request import Request
 
 # The SDK logs every failed request with a traceback; failures are reported by the caller.
@@ -91,19 +90,14 @@ async def _once(
 
 
 def _reply(request: Request, response: Any) -> Reply:
-    choices = (response.output or {}).get("choices") or []
-    message = choices[0].get("message", {}) if choices else {}
-    text = message.get("content") or ""
-    finish = (choices[0].get("finish_reason") or "") if choices else ""
-    outcome, detail = outcome_of(text, finish, "", request.schema)
-    usage = response.usage or {}
-    return Reply(
-        key=request.key,
-        outcome=outcome,
-        detail=detail,
-        text=text,
-        finish_reason=finish,
-        model_returned=str((response.output or {}).get("model") or request.model),
+    output, usage = response.output or {}, response.usage or {}
+    choice = (output.get("choices") or [{}])[0]
+    return received(
+        request,
+        text=(choice.get("message") or {}).get("content") or "",
+        finish_reason=choice.get("finish_reason") or "",
+        refusal="",
+        model=str(output.get("model") or request.model),
         prompt_tokens=int(usage.get("input_tokens") or 0),
         completion_tokens=int(usage.get("output_tokens") or 0),
     )

@@ -9,8 +9,7 @@ import openai
 from openai.types.chat import ChatCompletion
 
 from pipeline.llm.ledger import Reply
-from pipeline.llm.provider import CallFailed, one_line, seconds
-from pipeline.llm.reply import outcome_of
+from pipeline.llm.provider import CallFailed, one_line, received, seconds
 from pipeline.llm.request import Request
 
 
@@ -66,18 +65,13 @@ class OpenAIChat:
 def _reply(request: Request, completion: ChatCompletion) -> Reply:
     # Any: endpoints other than OpenAI's leave out what the SDK's types promise.
     choice: Any = completion.choices[0] if completion.choices else None
-    text = (choice.message.content or "") if choice else ""
-    finish = (choice.finish_reason or "") if choice else ""
-    refusal = (choice.message.refusal or "") if choice else ""
-    outcome, detail = outcome_of(text, finish, refusal, request.schema)
     usage = completion.usage
-    return Reply(
-        key=request.key,
-        outcome=outcome,
-        detail=detail,
-        text=text,
-        finish_reason=finish,
-        model_returned=completion.model,
+    return received(
+        request,
+        text=(choice.message.content or "") if choice else "",
+        finish_reason=(choice.finish_reason or "") if choice else "",
+        refusal=(choice.message.refusal or "") if choice else "",
+        model=completion.model,
         prompt_tokens=usage.prompt_tokens if usage else 0,
         completion_tokens=usage.completion_tokens if usage else 0,
     )

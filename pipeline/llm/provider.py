@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from pipeline.llm.ledger import Reply
+from pipeline.llm.reply import outcome_of
 from pipeline.llm.request import Request
 
 
@@ -40,6 +41,30 @@ class Provider(Protocol):
     async def close(self) -> None:
         """Close its connections."""
         ...
+
+
+def received(
+    request: Request,
+    *,
+    text: str,
+    finish_reason: str,
+    refusal: str,
+    model: str,
+    prompt_tokens: int,
+    completion_tokens: int,
+) -> Reply:
+    """Return what came back as a Reply, its outcome decided."""
+    outcome, detail = outcome_of(text, finish_reason, refusal, request.schema)
+    return Reply(
+        key=request.key,
+        outcome=outcome,
+        detail=detail,
+        text=text,
+        finish_reason=finish_reason,
+        model_returned=model,
+        prompt_tokens=prompt_tokens,
+        completion_tokens=completion_tokens,
+    )
 
 
 def one_line(text: object) -> str:
