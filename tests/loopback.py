@@ -18,13 +18,15 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
 
+_USAGE = {"prompt_tokens": 10, "completion_tokens": 5, "total_tokens": 15}
+
 
 @dataclass
 class ChatServer:
     """State of a running server; `faults` are used up one a request before it answers normally.
 
     A fault is an HTTP status, or one of "drop", "page", "truncated", "invalid", "refusal", "empty",
-    "filtered", "same". It speaks OpenAI's protocol and DashScope's own.
+    "filtered", "same", "no_usage". It speaks OpenAI's protocol and DashScope's own.
     """
 
     base_url: str = ""
@@ -49,7 +51,7 @@ class ChatServer:
         choice = self._completion({**body, "response_format": form}, fault)["choices"][0]
         message = {"role": "assistant", "content": choice["message"]["content"]}
         output = {"choices": [{"finish_reason": choice["finish_reason"], "message": message}]}
-        usage = {"input_tokens": 10, "output_tokens": 5, "total_tokens": 15}
+        usage = {} if fault == "no_usage" else {"input_tokens": 10, "output_tokens": 5}
         return JSONResponse({"request_id": "r", "output": output, "usage": usage})
 
     async def _take(self, request: Request) -> tuple[dict[str, Any], str, Response | None]:
@@ -89,7 +91,7 @@ class ChatServer:
             "created": 1,
             "model": body["model"] + "-snapshot",
             "choices": [{"index": 0, "message": message, "finish_reason": finish}],
-            "usage": {"prompt_tokens": 10, "completion_tokens": 5, "total_tokens": 15},
+            "usage": None if fault == "no_usage" else _USAGE,
         }
 
 

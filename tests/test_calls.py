@@ -64,8 +64,9 @@ def ask(
 
 
 def test_every_field_of_a_request_is_in_its_key_or_excluded_by_name() -> None:
-    base = Request("e", "m", (("user", "x"),), 5, 0.0, 1.0, 0.0, None, "", 0, "item")
+    base = Request("p", "e", "m", (("user", "x"),), 5, 0.0, 1.0, 0.0, None, "", 0, "item")
     other = {
+        "provider": "q",
         "endpoint": "f",
         "model": "n",
         "messages": (("user", "y"),),
@@ -97,6 +98,17 @@ def test_answers_come_back_in_the_order_of_the_questions_and_are_asked_once(
     assert not any(r.replayed for r in first)
     # DashScope's own API does not name the model that answered.
     assert first[0].model_returned == ("fake" if is_native(model) else "fake-snapshot")
+
+
+def test_equal_requests_are_asked_once(
+    tmp_path: Path, server: ChatServer, model: ModelConfig
+) -> None:
+    with Caller(tmp_path / "l", {"m": model}, BudgetConfig(1.0, str(PRICES))) as caller:
+        one = caller.request("m", (("user", "x"),), item="one", schema=SCHEMA)
+        two = caller.request("m", (("user", "y"),), item="two", schema=SCHEMA)
+        replies = caller.ask("m", [one, two, one], lambda _: None)
+    assert [reply.key for reply in replies] == [one.key, two.key, one.key]
+    assert len(server.bodies) == 2
 
 
 @pytest.mark.parametrize(
@@ -231,6 +243,16 @@ def test_money_is_settled_from_usage(
         assert ledger.committed() == 90
 
 
+def test_a_reply_without_usage_costs_its_reservation(
+    tmp_path: Path, server: ChatServer, model: ModelConfig
+) -> None:
+    server.faults.append("no_usage")
+    ask(tmp_path / "l", model)
+    with Ledger(tmp_path / "l") as ledger:
+        assert ledger.money().measured == 0
+        assert ledger.money().unknown == ledger.committed() > 200
+
+
 def test_an_error_status_costs_nothing_and_a_lost_answer_costs_its_reservation(
     tmp_path: Path, server: ChatServer, model: ModelConfig
 ) -> None:
@@ -312,7 +334,7 @@ def test_a_cost_is_rounded_up_by_less_than_a_micro_dollar(
 @given(st.lists(st.text(), max_size=4))
 def test_the_bound_on_prompt_tokens_is_at_least_the_bytes(texts: list[str]) -> None:
     messages = tuple(("user", text) for text in texts)
-    request = Request("e", "m", messages, 5, 0.0, 1.0, 0.0, None, "", 0, "item")
+    request = Request("p", "e", "m", messages, 5, 0.0, 1.0, 0.0, None, "", 0, "item")
     assert most_prompt_tokens(request) >= sum(
         len(text.encode("utf-8", "surrogatepass")) for text in texts
     )

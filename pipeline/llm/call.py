@@ -13,7 +13,7 @@ from tenacity import AsyncRetrying, retry_if_exception, stop_after_attempt
 from pipeline.config import BudgetConfig, ModelConfig
 from pipeline.errors import BadInputError, BudgetError, PipelineError, StageError
 from pipeline.llm import local_server
-from pipeline.llm.ledger import Ledger, Reply
+from pipeline.llm.ledger import Charge, Ledger, Reply
 from pipeline.llm.openai_chat import OpenAIChat
 from pipeline.llm.prices import FREE, MICRO, Price, dollars, load_prices, price_of
 from pipeline.llm.provider import CallFailed, Provider
@@ -82,7 +82,8 @@ class Caller:
         config = self._models[model]
         local = config.provider == "llama_cpp"
         return Request(
-            endpoint=local_server.ENDPOINT if local else config.base_url,
+            provider=config.provider,
+            endpoint=local_server.endpoint() if local else config.base_url,
             model=config.model,
             messages=messages,
             max_tokens=config.max_tokens,
@@ -109,7 +110,7 @@ class Caller:
         for found in filter(None, replies):
             self.replayed += 1
             on_reply(found)
-        missing = [i for i, reply in enumerate(replies) if reply is None]
+        missing = list({r.key: i for i, r in enumerate(requests) if replies[i] is None}.values())
         if missing and self._replay_only:
             first = requests[missing[0]]
             raise StageError(
@@ -119,7 +120,8 @@ class Caller:
             )
         if missing:
             asyncio.run(self._ask_missing(model, requests, replies, missing, on_reply))
-        return [reply for reply in replies if reply is not None]
+        answered = {reply.key: reply for reply in replies if reply is not None}
+        return [answered[request.key] for request in requests]
 
     async def _ask_missing(
         self,
@@ -165,14 +167,19 @@ class Caller:
                 reply = await provider.send(request)
             except CallFailed as failure:
                 # Where no answer came, one may have been made and charged all the same.
-                unknown = self._price(name).most(request)
-                lost = failure.status is None
-                self._settle(
-                    reservation, unknown if lost else 0, "unknown" if lost else "not_charged"
-                )
+                lost = Charge(self._price(name).most(request), "unknown")
+                if reservation is not None:
+                    charge = Charge(0, "not_charged") if failure.status else lost
+                    self.ledger.settle(reservation, charge)
                 raise
-            charged = self._price(name).cost(reply.prompt_tokens, reply.completion_tokens)
-            self.ledger.record(request, reply, reservation, charged)
+            price = self._price(name)
+            if reply.prompt_tokens:
+                charge = Charge(
+                    price.cost(reply.prompt_tokens, reply.completion_tokens), "measured"
+                )
+            else:  # an endpoint that does not say what it used
+                charge = Charge(price.most(request), "unknown")
+            self.ledger.record(request, reply, reservation, charge)
             return reply
 
         try:
@@ -213,10 +220,6 @@ class Caller:
                 "raise the cap to go on (what was answered is kept)"
             )
         return reservation
-
-    def _settle(self, reservation: int | None, micro_usd: int, kind: str) -> None:
-        if reservation is not None:
-            self.ledger.settle(reservation, micro_usd, kind)
 
     def _endpoint(self, name: str, config: ModelConfig) -> tuple[str, str]:
         if config.provider == "llama_cpp":
@@ -281,7 +284,7 @@ def _client(config: ModelConfig, base_url: str, key: str) -> Provider:
 
 def _ending(name: str, config: ModelConfig, request: Request, failure: CallFailed) -> PipelineError:
     """Return the one line that ends a stage whose call failed for good."""
-    where = config.base_url or local_server.ENDPOINT
+    where = config.base_url or "the local model server"
     if failure.status in _KEY_REFUSED:
         return BadInputError(
             f"models.{name}: {where} refuses the key in {config.api_key_env or '(none)'} "

@@ -90,12 +90,26 @@ class Reply:
 
 
 @dataclass(frozen=True)
+class Charge:
+    """What one sending cost.
+
+    Attributes:
+        micro_usd: Micro-dollars.
+        kind: "measured" (from usage), "not_charged" (an error status) or "unknown" (no answer, or
+            one without usage; the whole reservation counts).
+    """
+
+    micro_usd: int
+    kind: str
+
+
+@dataclass(frozen=True)
 class Money:
     """What a ledger knows of its spending, in micro-dollars.
 
     Attributes:
         measured: Charged, from the usage that came back.
-        unknown: Reserved for requests that no answer came to; it may have been charged.
+        unknown: Reserved where no answer or no usage came back; it may have been charged.
         open: Reserved by builds that were killed, or are running now.
         open_requests: Number of those reservations.
     """
@@ -187,24 +201,19 @@ class Ledger:
             )
             return cursor.lastrowid
 
-    def settle(self, reservation: int, micro_usd: int, kind: str) -> None:
-        """Replace a reservation by what was charged, once.
-
-        Args:
-            reservation: Its number.
-            micro_usd: The charge.
-            kind: "measured" (from usage), "not_charged" (an error status) or "unknown" (no
-                answer came; the whole reservation counts).
-        """
+    def settle(self, reservation: int, charge: Charge) -> None:
+        """Replace a reservation by what was charged, once."""
         with self._transaction():
-            self._settle(reservation, micro_usd, kind)
+            self._settle(reservation, charge)
 
-    def _settle(self, reservation: int, micro_usd: int, kind: str) -> None:
-        self._db.execute("INSERT INTO settlement VALUES (?, ?, ?)", (reservation, micro_usd, kind))
+    def _settle(self, reservation: int, charge: Charge) -> None:
+        self._db.execute(
+            "INSERT INTO settlement VALUES (?, ?, ?)", (reservation, charge.micro_usd, charge.kind)
+        )
         self._db.execute(
             "UPDATE total SET committed_micro_usd = committed_micro_usd + ? "
             "- (SELECT micro_usd FROM reservation WHERE id = ?)",
-            (micro_usd, reservation),
+            (charge.micro_usd, reservation),
         )
 
     def committed(self) -> int:
@@ -222,7 +231,11 @@ class Ledger:
         return Money(kinds.get("measured", 0), kinds.get("unknown", 0), left, number)
 
     def record(
-        self, request: Request, reply: Reply, reservation: int | None = None, charged: int = 0
+        self,
+        request: Request,
+        reply: Reply,
+        reservation: int | None = None,
+        charge: Charge | None = None,
     ) -> None:
         """Append one attempt and settle its reservation, in one transaction.
 
@@ -230,11 +243,11 @@ class Ledger:
             request: What was asked.
             reply: What came back.
             reservation: Number of its reservation, if money was reserved.
-            charged: Micro-dollars from the reply's usage.
+            charge: What it cost.
         """
         with self._transaction():
-            if reservation is not None:
-                self._settle(reservation, charged, "measured")
+            if reservation is not None and charge is not None:
+                self._settle(reservation, charge)
             self._db.execute(
                 "INSERT OR IGNORE INTO request VALUES (?, ?, ?)",
                 (reply.key, canonical_json(request.components()), request.item),

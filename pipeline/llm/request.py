@@ -16,7 +16,8 @@ class Request:
     """One chat completion.
 
     Attributes:
-        endpoint: Base URL, or "local:<engine>" for a model that the build serves itself.
+        provider: As in ModelConfig.
+        endpoint: Base URL, or the engine's and the model's package for one that the build serves.
         model: Model name as the endpoint knows it.
         messages: (role, text) pairs.
         max_tokens: Most tokens of the reply.
@@ -29,6 +30,7 @@ class Request:
         item: What the request is about, for people; the only field that is not in the key.
     """
 
+    provider: str
     endpoint: str
     model: str
     messages: tuple[tuple[str, str], ...]
