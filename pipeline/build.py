@@ -132,7 +132,8 @@ def load_manifest(workspace: Path, stage: str) -> dict[str, Any] | None:
         manifest = read_json(workspace / stage / MANIFEST)
     except (OSError, ValueError):
         return None
-    return manifest if isinstance(manifest, dict) else None
+    whole = isinstance(manifest, dict) and {"components", "files", "funnel"} <= manifest.keys()
+    return manifest if whole else None
 
 
 def load_table(workspace: Path, name: str) -> pl.DataFrame:

@@ -123,7 +123,9 @@ class ModelConfig:
         seeded: Send a seed that is derived from the item's id.
         limits_in_schema: Put the prompt's pattern into the JSON schema (endpoints differ in
             support): a small model keeps to the form only by grammar.
-        concurrency: Calls in flight at once.
+        concurrency: Most calls in flight at once; a build starts lower and finds its level.
+        requests_per_minute: The provider's limit; 0 for none.
+        tokens_per_minute: The provider's limit, prompt and `max_tokens` together; 0 for none.
         timeout_s: Seconds after which a call counts as failed.
     """
 
@@ -138,10 +140,14 @@ class ModelConfig:
     seeded: bool = False
     limits_in_schema: bool = False
     concurrency: Positive = 1
+    requests_per_minute: Count = 0
+    tokens_per_minute: Count = 0
     timeout_s: Annotated[float, Field(gt=0)] = 120.0
 
 
-PACE_FIELDS = frozenset({"api_key_env", "concurrency", "timeout_s"})
+PACE_FIELDS = frozenset(
+    {"api_key_env", "concurrency", "requests_per_minute", "tokens_per_minute", "timeout_s"}
+)
 """ModelConfig fields that change how fast an answer comes, not what it is."""
 
 

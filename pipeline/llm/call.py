@@ -13,16 +13,17 @@ from tenacity import AsyncRetrying, retry_if_exception, stop_after_attempt
 from pipeline.config import BudgetConfig, ModelConfig
 from pipeline.errors import BadInputError, BudgetError, PipelineError, StageError
 from pipeline.llm import local_server
+from pipeline.llm.clients import Clients
 from pipeline.llm.ledger import Charge, Ledger, Reply
-from pipeline.llm.openai_chat import OpenAIChat
 from pipeline.llm.prices import FREE, MICRO, Price, dollars, load_prices, price_of
-from pipeline.llm.provider import CallFailed, Provider
+from pipeline.llm.provider import CallFailed
 from pipeline.llm.request import Request
 from pipeline.llm.retry import TRIES, may_pass, wait
 
 _RESTARTS = 3
 _ITEM_ONLY = frozenset({400, 413, 422})
 _KEY_REFUSED = frozenset({401, 403})
+_TOO_MANY = 429
 
 
 class Caller:
@@ -133,7 +134,7 @@ class Caller:
     ) -> None:
         config = self._models[model]
         queue = list(reversed(list(missing)))
-        async with _Clients(config) as clients:
+        async with Clients(config) as clients:
 
             async def worker() -> None:
                 while queue:
@@ -151,7 +152,7 @@ class Caller:
                 queue.clear()
                 await asyncio.gather(*workers, return_exceptions=True)
 
-    async def _ask_one(self, name: str, clients: _Clients, request: Request) -> Reply:
+    async def _ask_one(self, name: str, clients: Clients, request: Request) -> Reply:
         config = clients.config
         retrying = AsyncRetrying(
             retry=retry_if_exception(may_pass),
@@ -161,11 +162,17 @@ class Caller:
         )
 
         async def send() -> Reply:
+            async with clients.pace.slot(request):
+                return await send_now()
+
+        async def send_now() -> Reply:
             provider = clients.get(*self._endpoint(name, config))
             reservation = self._reserve(name, request)
             try:
                 reply = await provider.send(request)
             except CallFailed as failure:
+                if failure.status == _TOO_MANY:
+                    clients.pace.throttled()
                 # Where no answer came, one may have been made and charged all the same.
                 lost = Charge(self._price(name).most(request), "unknown")
                 if reservation is not None:
@@ -180,6 +187,7 @@ class Caller:
             else:  # an endpoint that does not say what it used
                 charge = Charge(price.most(request), "unknown")
             self.ledger.record(request, reply, reservation, charge)
+            clients.pace.answered()
             return reply
 
         try:
@@ -251,35 +259,6 @@ class Caller:
         if self._server is not None:
             self._server.__exit__(None, None, None)
             self._server = None
-
-
-class _Clients:
-    """Clients of one model, one an address: a restarted local server has a new one."""
-
-    def __init__(self, config: ModelConfig) -> None:
-        self.config = config
-        self._open: dict[str, Provider] = {}
-
-    async def __aenter__(self) -> _Clients:
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        for provider in self._open.values():
-            await provider.close()
-
-    def get(self, base_url: str, key: str) -> Provider:
-        if base_url not in self._open:
-            self._open[base_url] = _client(self.config, base_url, key)
-        return self._open[base_url]
-
-
-def _client(config: ModelConfig, base_url: str, key: str) -> Provider:
-    if config.provider == "dashscope":
-        from pipeline.llm.dashscope_chat import DashScopeChat
-
-        return DashScopeChat(base_url, key, config.timeout_s)
-    extra = local_server.EXTRA_BODY if config.provider == "llama_cpp" else {}
-    return OpenAIChat(base_url, key, config.timeout_s, extra)
 
 
 def _ending(name: str, config: ModelConfig, request: Request, failure: CallFailed) -> PipelineError:
