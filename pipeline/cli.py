@@ -134,8 +134,9 @@ def plan(
     items = runner.plan(config)
     for item in items:
         say(f"{item.stage.name:<9} {item.action:<26} {'; '.join(item.reasons[:3])}")
-    if any(item.stage.name == "generate" and item.action != "skip" for item in items):
-        show.print_estimate(config)
+    actions = {item.stage.name: item.action for item in items}
+    if actions["generate"] != "skip":
+        show.print_estimate(config, selected=actions["select"] == "skip")
 
 
 @app.command()

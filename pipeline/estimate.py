@@ -8,7 +8,7 @@ from pathlib import Path
 import polars as pl
 
 from pipeline import generate
-from pipeline.build import load_manifest, load_table
+from pipeline.build import load_table
 from pipeline.config import Config
 from pipeline.llm.call import Caller
 from pipeline.llm.ledger import Ledger, Money
@@ -30,7 +30,7 @@ class Estimate:
         completion_tokens: At most so many.
         online_micro: Cost at the online price, micro-dollars.
         batch_micro: Cost at the batch price, micro-dollars.
-        assumed: True if no posts are there yet and every scenario was taken to be as long as
+        assumed: True if no scenarios are drawn yet and each was taken to be as long as
             `screen.max_words` allows.
     """
 
@@ -44,14 +44,18 @@ class Estimate:
     assumed: bool
 
 
-def estimate(config: Config) -> list[Estimate]:
+def estimate(config: Config, *, selected: bool) -> list[Estimate]:
     """Return an estimate for each generator.
+
+    Args:
+        config: The build.
+        selected: True if the scenarios of this very configuration are drawn already.
 
     Raises:
         BadInputError: A model has no price.
     """
     workspace = Path(config.build.workspace)
-    assumed = load_manifest(workspace, "select") is None
+    assumed = not selected
     scenarios = [("s", "")] if assumed else _scenarios(config, workspace)
     found = []
     with Caller(Path(config.build.ledger), config.models, config.budget) as caller:

@@ -40,9 +40,9 @@ def print_cells(name: str, found: Funnel) -> None:
     Console().print(table)
 
 
-def print_estimate(config: Config) -> None:
-    """Print what the build's model calls may cost."""
-    found = estimate(config)
+def print_estimate(config: Config, *, selected: bool) -> None:
+    """Print what the build's model calls may cost; see estimate.estimate."""
+    found = estimate(config, selected=selected)
     say()
     say("model calls, at most (what is asked again comes on top):")
     for row in found:
@@ -57,7 +57,10 @@ def print_estimate(config: Config) -> None:
         f"    together {dollars(total)} online; cap {dollars(round(config.budget.cap_usd * MICRO))}"
     )
     if any(row.assumed for row in found):
-        say("    no posts yet: every scenario is taken to be as long as screen.max_words allows")
+        say(
+            "    an assumption: no scenario is drawn yet, and each is taken to be as long as "
+            "screen.max_words allows"
+        )
 
 
 def print_next_steps(dist: str) -> None:

@@ -141,6 +141,19 @@ def test_explain_names_the_threshold(tmp_path: Path, prepared: Path) -> None:
     assert done.stdout.splitlines() == ["dedup: run", "    config.dedup.jaccard 0.5 -> 0.6"]
 
 
+def test_plan_prices_the_scenarios_that_are_drawn_and_says_when_it_assumes(
+    tmp_path: Path, prepared: Path
+) -> None:
+    shutil.copytree(prepared, tmp_path / "work")
+    place = f"--workspace={tmp_path / 'work'}"
+    drawn = command("plan", place)
+    assert drawn.stdout.count(": 10 calls") == 2
+    assert "an assumption" not in drawn.stdout
+    more = command("plan", place, "--scenarios=20")
+    assert more.stdout.count(": 20 calls") == 2
+    assert "an assumption" in more.stdout
+
+
 @contextmanager
 def running(arguments: list[str]) -> Iterator[subprocess.Popen[str]]:
     process = subprocess.Popen(
