@@ -108,6 +108,8 @@ def build(
             funnels[stage.name] = load_funnel(workspace, stage.name)
             if found.action != "skip":
                 say(f"    {summary(funnels[stage.name])}")
+            for warning in load_warnings(workspace, stage.name):
+                say(f"    warning: {warning}")
             if stage.name == until:
                 return funnels
         mirror(workspace / "release" / "dist", Path(config.build.dist))
@@ -124,6 +126,12 @@ def summary(funnel: Funnel) -> str:
 def load_funnel(workspace: Path, stage: str) -> Funnel:
     """Return the funnel of a finished stage."""
     return Funnel.from_json(read_json(workspace / stage / MANIFEST)["funnel"])
+
+
+def load_warnings(workspace: Path, stage: str) -> list[str]:
+    """Return what a finished stage's manifest warns of."""
+    notes = (load_manifest(workspace, stage) or {}).get("notes", {})
+    return [str(warning) for warning in notes.get("warnings", [])]
 
 
 def load_manifest(workspace: Path, stage: str) -> dict[str, Any] | None:

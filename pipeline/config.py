@@ -107,6 +107,28 @@ class SelectConfig:
 
 
 @dataclass(frozen=True, config=_STRICT)
+class BatchConfig:
+    """That a model is asked by batch, and within which limits of the provider.
+
+    Attributes:
+        enabled: False asks online, whatever else stands here.
+        url: Address of an OpenAI-compatible batch API; empty for the model's own `base_url`.
+        requests: Most requests of one batch (OpenAI and DashScope: 50,000).
+        megabytes: Most megabytes of one batch's file (OpenAI: 200).
+        tokens: Most prompt tokens on their way at once, by your account's limit; 0 for none.
+        leftovers: What becomes of requests that a batch gave no answer to: "online", or "batch"
+            for up to two batches more.
+    """
+
+    enabled: bool = True
+    url: str = ""
+    requests: Positive = 50_000
+    megabytes: Positive = 200
+    tokens: Count = 0
+    leftovers: Literal["online", "batch"] = "online"
+
+
+@dataclass(frozen=True, config=_STRICT)
 class ModelConfig:
     """One model with its sampling settings, under the name that the release shows.
 
@@ -127,6 +149,7 @@ class ModelConfig:
         requests_per_minute: The provider's limit; 0 for none.
         tokens_per_minute: The provider's limit, prompt and `max_tokens` together; 0 for none.
         timeout_s: Seconds after which a call counts as failed.
+        batch: Ask by batch, which costs less and takes up to a day.
     """
 
     provider: Literal["openai", "dashscope", "llama_cpp"]
@@ -143,10 +166,16 @@ class ModelConfig:
     requests_per_minute: Count = 0
     tokens_per_minute: Count = 0
     timeout_s: Annotated[float, Field(gt=0)] = 120.0
+    batch: BatchConfig | None = None
+
+    @property
+    def by_batch(self) -> bool:
+        """True if the model is asked by batch."""
+        return self.batch is not None and self.batch.enabled
 
 
 PACE_FIELDS = frozenset(
-    {"api_key_env", "concurrency", "requests_per_minute", "tokens_per_minute", "timeout_s"}
+    {"api_key_env", "concurrency", "requests_per_minute", "tokens_per_minute", "timeout_s", "batch"}
 )
 """ModelConfig fields that change how fast an answer comes, not what it is."""
 

@@ -30,6 +30,12 @@ class BudgetError(PipelineError):
     """The next model call could cost more than the cap leaves; it was not sent."""
 
 
+class WaitingError(PipelineError):
+    """Something outside has to finish first, such as a batch; the same command goes on later."""
+
+    exit_code = 3
+
+
 class BusyError(PipelineError):
     """Another build holds the folder."""
 

@@ -18,10 +18,8 @@ from pipeline.artifacts import content_id, sha256_text
 from pipeline.config import Config
 from pipeline.errors import StageError
 from pipeline.llm.call import Caller
-from pipeline.llm.ledger import Reply
-from pipeline.llm.reply import read_json
+from pipeline.llm.reply import Reply, read_json
 from pipeline.llm.request import Request
-from pipeline.progress import Task, task
 from pipeline.prompts import Prompt, load_prompt
 from pipeline.stage import Context, Result
 from pipeline.text import clean, mask
@@ -70,6 +68,7 @@ def run(context: Context) -> Result:
         pending = slots
         while pending:
             pending = _fill(config, caller, pending, reserve, dropped)
+        notes = caller.notes()
     for domain, rows in reserve.items():
         dropped += [
             schema.dropped_row(row["scenario_id"], domain, "reserve_unused", "") for row in rows
@@ -82,6 +81,7 @@ def run(context: Context) -> Result:
         tables={"slots": kept.sort("slot"), "actions": actions.sort("action_id")},
         dropped=gone,
         funnel=funnel.count("generate", "scenario", candidates.height, kept, gone),
+        notes=notes,
     )
 
 
@@ -128,11 +128,7 @@ def _fill(
     dropped: list[dict[str, str | None]],
 ) -> list[_Slot]:
     """Ask both generators; return the slots that hold a new scenario and must be asked again."""
-    failed: dict[int, str] = {}
-    for generator in config.generate.generators:
-        open_slots = [slot for slot in slots if slot.number not in failed]
-        with task(f"actions by {generator}", len(open_slots)) as progress:
-            failed |= _ask(config, caller, generator, open_slots, progress)
+    failed = _ask(config, caller, slots)
     again = []
     for slot in slots:
         if slot.number not in failed:
@@ -150,50 +146,59 @@ def _fill(
     return again
 
 
-def _ask(
-    config: Config, caller: Caller, generator: str, slots: list[_Slot], progress: Task
-) -> dict[int, str]:
-    """Let one generator write for these slots; return {slot: why} for those it could not."""
-    prompt = load_prompt(config.generate.prompt)
-    limits = config.models[generator].limits_in_schema
-    reply_form = reply_schema(prompt, limits=limits)
-    problems = {slot.number: "" for slot in slots}
-    open_slots = slots
+def _ask(config: Config, caller: Caller, slots: list[_Slot]) -> dict[int, str]:
+    """Let both generators write for these slots; return {slot: why} where one could not.
+
+    Both are asked in the same round, so that two providers, or two providers' batches, work side
+    by side.
+    """
+    forms = _reply_forms(config)
+    problems: dict[tuple[int, str], str] = {}
+    pairs = [(slot, generator) for slot in slots for generator in config.generate.generators]
     for attempt in range(config.generate.attempts):
-        requests = [
+        requests = (
             _request(
                 config,
                 caller,
                 generator,
                 (slot.scenario["scenario_id"], slot.scenario["scenario"]),
                 attempt,
-                problems[slot.number],
-                reply_form,
+                problems.get((slot.number, generator), ""),
+                forms[generator],
             )
-            for slot in open_slots
-        ]
-        replies = caller.ask(
-            generator, requests, lambda r: progress.advance(_read(r, reply_form)[0] is not None)
+            for slot, generator in pairs
         )
+        label = "actions" if attempt == 0 else f"actions, asked again ({attempt})"
         left = []
-        for slot, reply in zip(open_slots, replies, strict=True):
-            actions, problem = _read(reply, reply_form)
+        for pair, reply in zip(pairs, caller.ask(requests, label, len(pairs)), strict=True):
+            slot, generator = pair
+            actions, problem = _read(reply, forms[generator])
             if actions is None:
-                problems[slot.number] = problem
-                left.append(slot)
-                continue
-            slot.written[generator] = (actions, reply.key)
-        open_slots = left
-    return {slot.number: f"{generator}: {problems[slot.number]}" for slot in open_slots}
+                problems[slot.number, generator] = problem
+                left.append(pair)
+            else:
+                slot.written[generator] = (actions, reply.key)
+        pairs = left
+        if not pairs:
+            break
+    return {
+        slot.number: f"{generator}: {problems[slot.number, generator]}" for slot, generator in pairs
+    }
+
+
+def _reply_forms(config: Config) -> dict[str, str]:
+    prompt = load_prompt(config.generate.prompt)
+    return {
+        name: reply_schema(prompt, limits=config.models[name].limits_in_schema)
+        for name in config.generate.generators
+    }
 
 
 def first_request(
     config: Config, caller: Caller, generator: str, scenario_id: str, scenario: str
 ) -> Request:
     """Return the request that asks a generator about a scenario for the first time."""
-    form = reply_schema(
-        load_prompt(config.generate.prompt), limits=config.models[generator].limits_in_schema
-    )
+    form = _reply_forms(config)[generator]
     return _request(config, caller, generator, (scenario_id, scenario), 0, "", form)
 
 

@@ -24,6 +24,7 @@ class Task:
     done: int = 0
     note: str = ""
     _shown: float = field(default_factory=time.monotonic)
+    _done_when_shown: int = 0
     _bar: RichProgress | None = None
 
     def advance(self, n: int = 1, note: str = "") -> None:
@@ -32,10 +33,19 @@ class Task:
         self.note = note
         if self._bar is not None:
             self._bar.update(self._bar.task_ids[0], completed=self.done, note=note)
-        elif time.monotonic() - self._shown >= _SECONDS_BETWEEN_LINES:
-            self._shown = time.monotonic()
+        elif (passed := time.monotonic() - self._shown) >= _SECONDS_BETWEEN_LINES:
             known = f" of {self.total:,}" if self.total else ""
-            print(f"    {self.label}: {self.done:,}{known} {note}".rstrip(), flush=True)
+            parts = [f"{self.done:,}{known}", note, self._left(passed)]
+            print(f"    {self.label}: {', '.join(filter(None, parts))}", flush=True)
+            self._shown, self._done_when_shown = time.monotonic(), self.done
+
+    def _left(self, passed: float) -> str:
+        """Return how long the rest takes at the speed since the last line, or ""."""
+        done = self.done - self._done_when_shown
+        if not done or self.done >= self.total:
+            return ""
+        minutes = passed / done * (self.total - self.done) / 60
+        return f"about {minutes:,.0f} min left" if minutes >= 1 else "less than a minute left"
 
 
 @contextmanager

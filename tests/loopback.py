@@ -7,7 +7,7 @@ import json
 import socket
 import threading
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -36,6 +36,7 @@ class ChatServer:
     keys: list[str] = field(default_factory=list)
     code: str = "made_up"
     names: list[str] = field(default_factory=list)  # fields that a DashScope reply has
+    rule: Callable[[dict[str, Any]], int | str] | None = None  # a fault by the request's body
 
     async def chat(self, request: Request) -> Response:
         body, fault, failure = await self._take(request)
@@ -59,7 +60,8 @@ class ChatServer:
         body = await request.json()
         self.bodies.append(body)
         self.keys.append(request.headers.get("authorization", ""))
-        fault = self.faults.popleft() if self.faults else ""
+        fault = self.rule(body) if self.rule else ""
+        fault = fault or (self.faults.popleft() if self.faults else "")
         if isinstance(fault, int):
             told = {"message": f"status {fault}", "code": self.code}
             content = {"error": told, "request_id": "r", **told}  # OpenAI's form and DashScope's

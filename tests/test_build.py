@@ -7,6 +7,7 @@ import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pytest
@@ -150,9 +151,18 @@ def test_a_generator_that_fails_is_asked_again_then_its_scenario_is_replaced(
     world: World, server: ChatServer
 ) -> None:
     config = world(generate__attempts=2, **{"models.g-one.concurrency": 1})
-    server.faults.extend(["truncated"])
-    server.faults.extend([""] * 9)
-    server.faults.extend(["same"])  # the second asking of the first scenario: ten equal texts
+    first: list[str] = []
+
+    def rule(body: dict[str, Any]) -> str:
+        """Fail the first scenario that g-one is asked about: no JSON, then ten equal texts."""
+        if body["temperature"] == 1.0:  # g-two
+            return ""
+        first.append(body["messages"][1]["content"])
+        if body["messages"][1]["content"] != first[0]:
+            return ""
+        return "same" if len(body["messages"]) > 2 else "truncated"
+
+    server.rule = rule
     funnels = runner.build(config)
     generate = funnels["generate"]
     assert generate.reasons()["no_usable_actions"] == 1
@@ -167,7 +177,7 @@ def test_a_generator_that_fails_is_asked_again_then_its_scenario_is_replaced(
     assert dropped["id"].to_list() == replaced["replaced"][0].to_list()
     assert "the same" in dropped["detail"][0]
     # The other slots hold the scenarios of a build in which nothing failed.
-    server.faults.clear()
+    server.rule = None
     clean = world(
         build__workspace=f"{config.build.workspace}-clean",
         build__ledger=f"{config.build.ledger}-clean",

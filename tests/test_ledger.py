@@ -32,17 +32,18 @@ def test_a_sound_ledger_verifies_and_a_tampered_one_does_not(built: Config) -> N
     path = Path(built.build.ledger)
     requests, attempts, problems = verify_ledger(path)
     assert problems == []
-    assert requests == attempts == 2 * built.select.scenarios + 2  # two were asked again
+    assert requests == 2 * built.select.scenarios + 2  # two were asked again
+    assert attempts == requests + 1  # and one sending failed
     with sqlite3.connect(path) as db:
-        db.execute("UPDATE attempt SET text = 'no json' WHERE id = 5")
+        db.execute("UPDATE attempt SET text = 'no json' WHERE id = 15")
         db.execute(
             "UPDATE request SET components = replace(components, 'fake', 'fraud') "
-            "WHERE key = (SELECT key FROM attempt WHERE id = 7)"
+            "WHERE key = (SELECT key FROM attempt WHERE id = 17)"
         )
     _, _, problems = verify_ledger(path)
     assert len(problems) == 2
     assert "another key" in problems[0]
-    assert problems[1] == "attempt 5: recorded as ok, reads as invalid"
+    assert problems[1] == "attempt 15: recorded as ok, reads as invalid"
     done = command("ledger", "verify", f"--ledger={path}")
     assert done.returncode == 1
     assert done.stderr.count("\n") == 1
@@ -67,7 +68,7 @@ def test_export_gives_a_row_an_attempt(built: Config, tmp_path: Path) -> None:
     rows = export_ledger(Path(built.build.ledger), path)
     table = pl.read_parquet(path)
     assert table.height == rows
-    assert sorted(table["outcome"].unique()) == ["ok", "refused", "truncated"]
+    assert sorted(table["outcome"].unique()) == ["failed", "ok", "refused", "truncated"]
 
 
 def test_why_names_the_component_that_differs(built: Config, world: World) -> None:

@@ -14,7 +14,7 @@ from pipeline.config import BudgetConfig
 from pipeline.config_file import load
 from pipeline.errors import StageError
 from pipeline.llm.call import Caller
-from pipeline.llm.ledger import Reply
+from pipeline.llm.reply import Reply
 from tests.conftest import DEMO, command
 
 pytestmark = pytest.mark.slow
@@ -40,7 +40,7 @@ def ask(ledger: Path, order: list[int], on_first: object = None) -> dict[int, Re
         ]
         replies: list[Reply] = []
         for request in requests:
-            replies += caller.ask(NAME, [request], lambda _: None)
+            replies += list(caller.ask([request]))
             if on_first and len(replies) == 1:
                 on_first(caller)  # type: ignore[operator]
         return dict(zip(order, replies, strict=True))
@@ -71,7 +71,7 @@ def test_a_server_that_dies_again_and_again_ends_the_stage(tmp_path: Path) -> No
     ):
         for i in range(10):
             request = caller.request(NAME, (("user", f"{i}"),), item=str(i), schema=SCHEMA)
-            caller.ask(NAME, [request], lambda _: None)
+            list(caller.ask([request]))
             assert caller.server_pid is not None
             os.kill(caller.server_pid, signal.SIGKILL)
 

@@ -17,7 +17,7 @@ from pipeline.llm.request import Request
 from tests.conftest import PRICES
 from tests.loopback import ChatServer
 
-REQUEST = Request("p", "e", "m", (("user", "x"),), 50, 0.0, 1.0, 0.0, None, "", 0, "item")
+REQUEST = Request("p", "e", "m", (("user", "x"),), 50, 0.0, 1.0, 0.0, None, "", 0, "item", "name")
 MODEL = ModelConfig(provider="openai", model="fake", max_tokens=50, base_url="http://127.0.0.1")
 
 
@@ -26,10 +26,14 @@ def test_the_limit_stays_between_one_and_the_most_and_halves_on_429(
     most: int, events: list[bool]
 ) -> None:
     pace = Pace(dataclasses.replace(MODEL, concurrency=most))
+    cuts = 0
     for throttled in events:
         before = pace.limit
         if throttled:
-            pace.throttled()
+            pace.throttled(cuts)
+            cuts += 1
+            assert pace.limit == max(1.0, before / 2)
+            pace.throttled(cuts - 1)  # another of the same round
             assert pace.limit == max(1.0, before / 2)
         else:
             pace.answered()
@@ -66,7 +70,7 @@ def test_requests_a_minute_hold(tmp_path: Path, server: ChatServer) -> None:
     with Caller(tmp_path / "l", {"m": model}, BudgetConfig(10.0, str(PRICES))) as caller:
         requests = [caller.request("m", (("user", str(i)),), item=str(i)) for i in range(40)]
         begun = time.monotonic()
-        caller.ask("m", requests, lambda _: None)
+        list(caller.ask(requests))
     # A hundred a second, the first ten at once: the other thirty take 0.3 s at the least.
     assert time.monotonic() - begun >= 0.29
     assert len(server.bodies) == 40
@@ -102,7 +106,7 @@ def test_429_lowers_the_limit_and_every_request_is_still_answered_once(
     model = dataclasses.replace(MODEL, base_url=server.base_url, concurrency=16)
     with Caller(tmp_path / "l", {"m": model}, BudgetConfig(10.0, str(PRICES))) as caller:
         requests = [caller.request("m", (("user", str(i)),), item=str(i)) for i in range(80)]
-        replies = caller.ask("m", requests, lambda _: None)
+        replies = list(caller.ask(requests))
         outcomes = caller.ledger.outcomes()
     assert [reply.outcome for reply in replies] == ["ok"] * 80
-    assert outcomes == {"ok": 80}
+    assert outcomes == {"ok": 80, "failed": 15}

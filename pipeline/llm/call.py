@@ -1,29 +1,26 @@
-"""Asking: the ledger first, then the network, with one layer of retries and clear endings."""
+"""Asking: the ledger first, then each model online or by batch, all of them at once."""
 
 from __future__ import annotations
 
 import asyncio
-import os
-from collections.abc import Callable, Iterable, Sequence
-from contextlib import ExitStack
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from contextlib import AsyncExitStack, ExitStack
 from pathlib import Path
 
-from tenacity import AsyncRetrying, retry_if_exception, stop_after_attempt
-
 from pipeline.config import BudgetConfig, ModelConfig
-from pipeline.errors import BadInputError, BudgetError, PipelineError, StageError
+from pipeline.errors import StageError, WaitingError
 from pipeline.llm import local_server
-from pipeline.llm.clients import Clients
-from pipeline.llm.ledger import Charge, Ledger, Reply
-from pipeline.llm.prices import FREE, MICRO, Price, dollars, load_prices, price_of
-from pipeline.llm.provider import CallFailed
+from pipeline.llm.batch import BatchLane
+from pipeline.llm.batch_book import BatchBook
+from pipeline.llm.endpoints import Endpoints
+from pipeline.llm.ledger import Ledger
+from pipeline.llm.online import Lane
+from pipeline.llm.prices import dollars
+from pipeline.llm.purse import Purse
+from pipeline.llm.reply import Reply
 from pipeline.llm.request import Request
-from pipeline.llm.retry import TRIES, may_pass, wait
-
-_RESTARTS = 3
-_ITEM_ONLY = frozenset({400, 413, 422})
-_KEY_REFUSED = frozenset({401, 403})
-_TOO_MANY = 429
+from pipeline.progress import Task, task
 
 
 class Caller:
@@ -33,8 +30,9 @@ class Caller:
 
     Attributes:
         ledger: Where every reply is kept.
-        asked: Calls that went over the network.
+        asked: Answers that came over the network.
         replayed: Requests that the ledger answered.
+        returned: For each model, how many replies each name that came back has given.
     """
 
     def __init__(
@@ -46,28 +44,27 @@ class Caller:
         replay_only: bool = False,
     ) -> None:
         self._budget = budget
-        self._prices: dict[str, Price] = {}
         self._replay_only = replay_only
         self._models = models
         self._ledger_path = ledger
         self._stack = ExitStack()
-        self._server: local_server.LocalServer | None = None
-        self._restarts = 0
-        self.asked = 0
-        self.replayed = 0
+        self._endpoints = Endpoints()
+        self.asked = self.replayed = 0
+        self.returned: dict[str, Counter[str]] = {}
 
     def __enter__(self) -> Caller:
         self.ledger = self._stack.enter_context(Ledger(self._ledger_path))
+        self._purse = Purse(self.ledger, self._models, self._budget)
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._stop_server()
+        self._endpoints.close()
         self._stack.close()
 
     @property
     def server_pid(self) -> int | None:
         """Process id of the local model server, if this caller has started one."""
-        return self._server.pid if self._server else None
+        return self._endpoints.server_pid
 
     def request(
         self,
@@ -95,188 +92,174 @@ class Caller:
             schema=schema,
             replicate=replicate,
             item=item,
+            name=model,
         )
 
     def ask(
-        self, model: str, requests: Sequence[Request], on_reply: Callable[[Reply], None]
-    ) -> list[Reply]:
-        """Return the replies in the order of `requests`, each asked at most once.
+        self, requests: Iterable[Request], label: str = "calls", total: int = 0
+    ) -> Iterator[Reply]:
+        """Answer every request, then return the replies one by one, in their order.
+
+        Requests of several models are asked side by side if they come mixed. They are taken as
+        they are needed and replies are read back from the ledger, so that neither fills memory.
+
+        Args:
+            requests: What to ask; equal requests are asked once.
+            label: What the progress is called.
+            total: Number of requests, if known.
 
         Raises:
             BadInputError: The key is missing or refused, or the endpoint rejects the request.
             BudgetError: The next call could exceed the cap.
             StageError: The endpoint stays out of reach; what was answered is in the ledger.
+            WaitingError: Batches are on their way.
         """
-        replies: list[Reply | None] = [self.ledger.find(request.key) for request in requests]
-        for found in filter(None, replies):
-            self.replayed += 1
-            on_reply(found)
-        missing = list({r.key: i for i, r in enumerate(requests) if replies[i] is None}.values())
-        if missing and self._replay_only:
-            first = requests[missing[0]]
-            raise StageError(
-                f"replay only: {self._ledger_path} holds no answer to {len(missing)} of "
-                f"{len(requests)} requests to {model} (first: {first.item}, {first.key}); build "
-                "without --replay-only to ask"
+        with task(label, total) as progress:
+            session = _Session(
+                self._models,
+                self.ledger,
+                self._purse,
+                self._endpoints,
+                progress,
+                replay_only=self._replay_only,
             )
-        if missing:
-            asyncio.run(self._ask_missing(model, requests, replies, missing, on_reply))
-        answered = {reply.key: reply for reply in replies if reply is not None}
-        return [answered[request.key] for request in requests]
-
-    async def _ask_missing(
-        self,
-        model: str,
-        requests: Sequence[Request],
-        replies: list[Reply | None],
-        missing: Iterable[int],
-        on_reply: Callable[[Reply], None],
-    ) -> None:
-        config = self._models[model]
-        queue = list(reversed(list(missing)))
-        async with Clients(config) as clients:
-
-            async def worker() -> None:
-                while queue:
-                    index = queue.pop()
-                    reply = await self._ask_one(model, clients, requests[index])
-                    self.asked += 1
-                    replies[index] = reply
-                    on_reply(reply)
-
-            workers = [asyncio.create_task(worker()) for _ in range(config.concurrency)]
             try:
-                await asyncio.gather(*workers)
+                asyncio.run(session.run(requests))
             finally:
-                # One failure stops the rest; answers on their way are paid for, so await them.
-                queue.clear()
-                await asyncio.gather(*workers, return_exceptions=True)
+                self.asked += session.asked
+                self.replayed += session.replayed
+        return self._replies(session.asked_for)
 
-    async def _ask_one(self, name: str, clients: Clients, request: Request) -> Reply:
-        config = clients.config
-        retrying = AsyncRetrying(
-            retry=retry_if_exception(may_pass),
-            stop=stop_after_attempt(TRIES),
-            wait=wait,
-            reraise=True,
-        )
+    def _replies(self, asked_for: list[tuple[str, str]]) -> Iterator[Reply]:
+        for name, key in asked_for:
+            reply = self.ledger.find(key, errors=True)
+            if reply is None:
+                raise StageError(f"{self._ledger_path}: {key} has no reply; this is a defect")
+            if reply.model_returned:
+                self.returned.setdefault(name, Counter())[reply.model_returned] += 1
+            yield reply
 
-        async def send() -> Reply:
-            async with clients.pace.slot(request):
-                return await send_now()
+    def notes(self) -> dict[str, object]:
+        """Return what a manifest says of the models: names that came back, and warnings."""
+        returned = {name: dict(sorted(n.items())) for name, n in sorted(self.returned.items())}
+        warnings = [
+            f"models.{name}: the model changed in the middle of the build: "
+            + ", ".join(f"{came} answered {n:,}" for came, n in counts.items())
+            for name, counts in returned.items()
+            if len(counts) > 1
+        ]
+        return {"models_returned": returned, "warnings": warnings}
 
-        async def send_now() -> Reply:
-            provider = clients.get(*self._endpoint(name, config))
-            reservation = self._reserve(name, request)
-            try:
-                reply = await provider.send(request)
-            except CallFailed as failure:
-                if failure.status == _TOO_MANY:
-                    clients.pace.throttled()
-                # Where no answer came, one may have been made and charged all the same.
-                lost = Charge(self._price(name).most(request), "unknown")
-                if reservation is not None:
-                    charge = Charge(0, "not_charged") if failure.status else lost
-                    self.ledger.settle(reservation, charge)
-                raise
-            price = self._price(name)
-            if reply.prompt_tokens:
-                charge = Charge(
-                    price.cost(reply.prompt_tokens, reply.completion_tokens), "measured"
-                )
-            else:  # an endpoint that does not say what it used
-                charge = Charge(price.most(request), "unknown")
-            self.ledger.record(request, reply, reservation, charge)
-            clients.pace.answered()
-            return reply
 
-        try:
-            return await retrying(send)
-        except CallFailed as failure:
-            if failure.status in _ITEM_ONLY:
-                # This one item cannot be answered (too long, say); the others may be.
-                reply = Reply(request.key, "error", failure.message, "", "", "", 0, 0)
-                self.ledger.record(request, reply)
-                return reply
-            raise _ending(name, config, request, failure) from None
+class _Session:
+    """One `ask`: where each request goes."""
 
-    def _price(self, name: str) -> Price:
+    def __init__(
+        self,
+        models: dict[str, ModelConfig],
+        ledger: Ledger,
+        purse: Purse,
+        endpoints: Endpoints,
+        progress: Task,
+        *,
+        replay_only: bool,
+    ) -> None:
+        self._models, self._ledger, self._purse = models, ledger, purse
+        self._endpoints, self._progress, self._replay_only = endpoints, progress, replay_only
+        self._online: dict[str, Lane] = {}
+        self._batches: dict[str, BatchLane] = {}
+        self._seen: set[str] = set()
+        self._lacking: Counter[str] = Counter()
+        self._failed = 0
+        self._spent_before = purse.spent
+        self.asked = self.replayed = 0
+        self.asked_for: list[tuple[str, str]] = []
+
+    async def run(self, requests: Iterable[Request]) -> None:
+        first_lacking = None
+        async with AsyncExitStack() as lanes:
+            for request in requests:
+                self.asked_for.append((request.name, request.key))
+                if request.key in self._seen:
+                    continue
+                self._seen.add(request.key)
+                if self._is_known(request.key):
+                    continue
+                if self._replay_only:
+                    first_lacking = first_lacking or request
+                    self._lacking[request.name] += 1
+                else:
+                    await self._put(request, lanes)
+            for batches in self._batches.values():
+                await batches.flush()
+        if first_lacking is not None:
+            self._cannot_replay(first_lacking)
+        if self._batches:
+            held = sum(batches.held for batches in self._batches.values())
+            line = waiting(BatchBook(self._ledger), (key for _, key in self.asked_for), held)
+            if line:
+                raise WaitingError(line)
+
+    def _is_known(self, key: str) -> bool:
+        if not self._ledger.has(key, errors=self._replay_only):
+            return False
+        self.replayed += 1
+        self._progress.advance(1, self._note())
+        return True
+
+    async def _put(self, request: Request, lanes: AsyncExitStack) -> None:
+        name = request.name
         config = self._models[name]
-        if config.provider == "llama_cpp":
-            return FREE
-        if name not in self._prices:
-            path = Path(self._budget.prices)
-            self._prices[name] = price_of(config.model, load_prices(path), path)
-        return self._prices[name]
+        if config.by_batch:
+            if name not in self._batches:
+                batches = BatchLane(name, config, self._ledger, self._purse)
+                lanes.push_async_callback(batches.close)
+                await batches.settle_ended()
+                self._batches[name] = batches
+                if self._is_known(request.key):  # it was among what has just come
+                    return
+            if self._batches[name].takes(request):
+                await self._batches[name].put(request)
+                return
+        if name not in self._online:
+            lane = Lane(name, config, self._ledger, self._purse, self._endpoints, self._on_reply)
+            self._online[name] = await lanes.enter_async_context(lane)
+        await self._online[name].put(request)
 
-    def _reserve(self, name: str, request: Request) -> int | None:
-        """Set aside the most that one sending can cost; free models need none.
+    def _on_reply(self, reply: Reply) -> None:
+        self.asked += 1
+        self._failed += reply.outcome != "ok"
+        self._progress.advance(1, self._note())
 
-        Raises:
-            BudgetError: The cap would be exceeded; nothing was sent.
-        """
-        most = self._price(name).most(request)
-        if not most:
-            return None
-        cap = round(self._budget.cap_usd * MICRO)
-        reservation = self.ledger.reserve(request.key, most, cap)
-        if reservation is None:
-            raise BudgetError(
-                f"budget.cap_usd = {self._budget.cap_usd:g}: "
-                f"{dollars(self.ledger.committed())} are spent or reserved and "
-                f"{request.item} may cost {dollars(most)}; it was not sent; "
-                "raise the cap to go on (what was answered is kept)"
-            )
-        return reservation
+    def _note(self) -> str:
+        parts = [f"{self._failed:,} without a usable answer"] if self._failed else []
+        spent = self._purse.spent - self._spent_before
+        if spent:
+            parts.append(f"{dollars(spent)} spent")
+            to_come = self._progress.total - self.replayed
+            if self.asked and to_come > 0:
+                parts.append(f"about {dollars(round(spent / self.asked * to_come))} in the end")
+        return ", ".join(parts)
 
-    def _endpoint(self, name: str, config: ModelConfig) -> tuple[str, str]:
-        if config.provider == "llama_cpp":
-            return self._local_url(), ""
-        key = os.environ.get(config.api_key_env, "") if config.api_key_env else ""
-        if config.api_key_env and not key:
-            raise BadInputError(
-                f"models.{name}: the environment variable {config.api_key_env} is not set; "
-                "it must hold the API key"
-            )
-        return config.base_url, key
-
-    def _local_url(self) -> str:
-        """Return the local server's address; start it when first needed, and again if it died."""
-        if self._server is not None and self._server.exit_status is not None:
-            status = self._server.exit_status
-            self._stop_server()
-            self._restarts += 1
-            if self._restarts > _RESTARTS:
-                raise StageError(
-                    f"the local model server died {self._restarts} times (exit status {status}); "
-                    "the answers so far are kept, run the same command again to go on"
-                )
-        if self._server is None:
-            self._server = local_server.LocalServer().__enter__()
-        return self._server.base_url
-
-    def _stop_server(self) -> None:
-        if self._server is not None:
-            self._server.__exit__(None, None, None)
-            self._server = None
-
-
-def _ending(name: str, config: ModelConfig, request: Request, failure: CallFailed) -> PipelineError:
-    """Return the one line that ends a stage whose call failed for good."""
-    where = config.base_url or "the local model server"
-    if failure.status in _KEY_REFUSED:
-        return BadInputError(
-            f"models.{name}: {where} refuses the key in {config.api_key_env or '(none)'} "
-            f"(status {failure.status}); nothing further was sent"
+    def _cannot_replay(self, first: Request) -> None:
+        asked = sum(name == first.name for name, _ in self.asked_for)
+        raise StageError(
+            f"replay only: {self._ledger.path} holds no answer to {self._lacking[first.name]} of "
+            f"{asked} requests to {first.name} (first: {first.item}, {first.key}); build "
+            "without --replay-only to ask"
         )
-    if failure.status is None:
-        return StageError(
-            f"models.{name}: no answer from {where} after {TRIES} tries ({failure.code}); the "
-            "answers so far are kept, run the same command again to go on"
-        )
-    kind = StageError if may_pass(failure) else BadInputError
-    return kind(
-        f"models.{name}: {where} answered status {failure.status} {failure.code} to "
-        f"{request.item}: {failure.message}; the answers so far are kept, run the same command "
-        "again to go on"
+
+
+def waiting(book: BatchBook, keys: Iterable[str], held: int) -> str:
+    """Return how the batches of these requests stand, or "" if there is nothing to wait for."""
+    numbers = {number for key in keys for number in book.holding(key)}
+    batches = [batch for batch in book.all() if batch.id in numbers]
+    done = [batch for batch in batches if batch.closed]
+    if len(done) == len(batches) and not held:
+        return ""
+    left = sum(batch.items for batch in batches if not batch.closed)
+    later = f", {held:,} more requests wait until those are done" if held else ""
+    return (
+        f"waiting: {len(done)} of {len(batches)} batches are done ({left:,} answers to "
+        f"come{later}); run the same command again to go on"
     )

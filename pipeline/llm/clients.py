@@ -22,10 +22,8 @@ class Clients:
         self.pace = Pace(config)
         self._open: dict[str, Provider] = {}
 
-    async def __aenter__(self) -> Clients:
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
+    async def close(self) -> None:
+        """Close all connections."""
         for provider in self._open.values():
             await provider.close()
 

@@ -14,8 +14,8 @@ from typing import Any
 import aiohttp
 from dashscope import AioGeneration
 
-from pipeline.llm.ledger import Reply
 from pipeline.llm.provider import CallFailed, one_line, received, seconds
+from pipeline.llm.reply import Reply
 from pipeline.llm.request import Request
 
 # The SDK logs every failed request with a traceback; failures are reported by the caller.

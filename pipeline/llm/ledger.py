@@ -1,7 +1,8 @@
 """The ledger: one append-only SQLite file that is both cache and provenance of model calls.
 
-Every attempt is one row, written before its text is parsed. Only an attempt that ended "ok" is
-ever served again. Rows are never changed or deleted (`total` alone is a running sum of others).
+Every sending is one row, written with its raw text. An attempt that ended "ok" is served again;
+any other answer counts as a spent asking. Rows are never changed or deleted (`total` alone is a
+running sum of others).
 
 Money is reserved before a request is sent and settled from the usage that comes back. A killed
 build leaves its reservations open, and they count as spent: what a provider may have charged is
@@ -10,6 +11,7 @@ never forgotten.
 
 from __future__ import annotations
 
+import dataclasses
 import sqlite3
 from collections import Counter
 from collections.abc import Iterator
@@ -20,87 +22,10 @@ from pathlib import Path
 
 from pipeline.artifacts import canonical_json
 from pipeline.errors import BadInputError
+from pipeline.llm.migrations import MIGRATIONS
+from pipeline.llm.prices import Charge
+from pipeline.llm.reply import ERROR, FAILED, Reply
 from pipeline.llm.request import Request
-
-MIGRATIONS = (
-    """
-    CREATE TABLE request (
-        key TEXT PRIMARY KEY,
-        components TEXT NOT NULL,
-        item TEXT NOT NULL
-    ) STRICT;
-    CREATE TABLE attempt (
-        id INTEGER PRIMARY KEY,
-        key TEXT NOT NULL REFERENCES request(key),
-        outcome TEXT NOT NULL,
-        detail TEXT NOT NULL,
-        text TEXT NOT NULL,
-        finish_reason TEXT NOT NULL,
-        model_returned TEXT NOT NULL,
-        prompt_tokens INTEGER NOT NULL,
-        completion_tokens INTEGER NOT NULL,
-        finished_utc TEXT NOT NULL
-    ) STRICT;
-    CREATE INDEX attempt_by_key ON attempt(key);
-    """,
-    """
-    CREATE TABLE reservation (
-        id INTEGER PRIMARY KEY,
-        key TEXT NOT NULL,
-        micro_usd INTEGER NOT NULL,
-        opened_utc TEXT NOT NULL
-    ) STRICT;
-    CREATE TABLE settlement (
-        reservation INTEGER PRIMARY KEY REFERENCES reservation(id),
-        micro_usd INTEGER NOT NULL,
-        kind TEXT NOT NULL
-    ) STRICT;
-    CREATE TABLE total (committed_micro_usd INTEGER NOT NULL) STRICT;
-    INSERT INTO total VALUES (0);
-    """,
-)
-"""Numbered from 1; a file's number stands in PRAGMA user_version."""
-
-
-@dataclass(frozen=True)
-class Reply:
-    """What came back for one request.
-
-    Attributes:
-        key: The request's key.
-        outcome: "ok", "truncated", "filtered", "refused", "empty", "invalid" or "error".
-        detail: Why it is not ok, for people.
-        text: The raw reply.
-        finish_reason: As the endpoint gave it.
-        model_returned: The model name that the endpoint says answered.
-        prompt_tokens: Tokens of the prompt, from the endpoint's own count.
-        completion_tokens: Tokens of the reply, likewise.
-        replayed: True if it came from the ledger.
-    """
-
-    key: str
-    outcome: str
-    detail: str
-    text: str
-    finish_reason: str
-    model_returned: str
-    prompt_tokens: int
-    completion_tokens: int
-    replayed: bool = False
-
-
-@dataclass(frozen=True)
-class Charge:
-    """What one sending cost.
-
-    Attributes:
-        micro_usd: Micro-dollars.
-        kind: "measured" (from usage), "not_charged" (an error status) or "unknown" (no answer, or
-            one without usage; the whole reservation counts).
-    """
-
-    micro_usd: int
-    kind: str
 
 
 @dataclass(frozen=True)
@@ -127,10 +52,10 @@ class Ledger:
         path.parent.mkdir(parents=True, exist_ok=True)
         self.path = path
         try:
-            self._db = sqlite3.connect(path, timeout=30, isolation_level=None)
-            self._db.execute("PRAGMA journal_mode=WAL")
+            self.db = sqlite3.connect(path, timeout=30, isolation_level=None)
+            self.db.execute("PRAGMA journal_mode=WAL")
             # WAL and NORMAL: a killed process loses nothing; a power cut may lose the last rows.
-            self._db.execute("PRAGMA synchronous=NORMAL")
+            self.db.execute("PRAGMA synchronous=NORMAL")
             self._migrate()
         except sqlite3.DatabaseError as error:
             if "full" in str(error) or "disk I/O" in str(error):
@@ -144,38 +69,49 @@ class Ledger:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._db.close()
+        self.db.close()
 
     def _migrate(self) -> None:
-        (version,) = self._db.execute("PRAGMA user_version").fetchone()
+        (version,) = self.db.execute("PRAGMA user_version").fetchone()
         if version > len(MIGRATIONS):
             raise BadInputError(f"{self.path}: written by a newer version of this program")
         for number, script in enumerate(MIGRATIONS[version:], start=version + 1):
             # One transaction a migration: a killed one leaves the old version whole.
-            self._db.executescript(f"BEGIN; {script}; PRAGMA user_version={number}; COMMIT;")
+            self.db.executescript(f"BEGIN; {script}; PRAGMA user_version={number}; COMMIT;")
 
-    def find(self, key: str) -> Reply | None:
-        """Return the reply to serve for `key`: its latest "ok", else its latest spent attempt.
+    def find(self, key: str, *, errors: bool = False) -> Reply | None:
+        """Return the reply to serve for `key`: its latest "ok", else its latest answer.
 
-        Transport errors are not answers, so a key with nothing else gives None and is asked again.
+        Args:
+            key: The request's key.
+            errors: Serve a request that ended without an answer too, if there is nothing else.
         """
-        row = self._db.execute(
+        row = self.db.execute(
             "SELECT key, outcome, detail, text, finish_reason, model_returned, prompt_tokens, "
-            "completion_tokens, TRUE FROM attempt WHERE key = ? AND outcome <> 'error' "
-            "ORDER BY outcome = 'ok' DESC, id DESC LIMIT 1",
-            (key,),
+            "completion_tokens FROM attempt WHERE key = ? AND outcome NOT IN (?, ?) "
+            "ORDER BY outcome = 'ok' DESC, outcome <> ? DESC, id DESC LIMIT 1",
+            (key, FAILED, FAILED if errors else ERROR, ERROR),
         ).fetchone()
         return Reply(*row) if row else None
 
+    def has(self, key: str, *, errors: bool = False) -> bool:
+        """Return True if `find` would find a reply."""
+        row = self.db.execute(
+            "SELECT 1 FROM attempt WHERE key = ? AND outcome NOT IN (?, ?) LIMIT 1",
+            (key, FAILED, FAILED if errors else ERROR),
+        ).fetchone()
+        return row is not None
+
     @contextmanager
-    def _transaction(self) -> Iterator[None]:
-        self._db.execute("BEGIN IMMEDIATE")
+    def transaction(self) -> Iterator[None]:
+        """Do what is in the block whole or not at all; no other process writes meanwhile."""
+        self.db.execute("BEGIN IMMEDIATE")
         try:
             yield
         except BaseException:
-            self._db.execute("ROLLBACK")
+            self.db.execute("ROLLBACK")
             raise
-        self._db.execute("COMMIT")
+        self.db.execute("COMMIT")
 
     def reserve(self, key: str, micro_usd: int, cap_micro_usd: int) -> int | None:
         """Set aside the most that one sending can cost; None if the cap would be exceeded.
@@ -189,28 +125,27 @@ class Ledger:
         Returns:
             The reservation's number.
         """
-        with self._transaction():
-            if self.committed() + micro_usd > cap_micro_usd:
-                return None
-            cursor = self._db.execute(
-                "INSERT INTO reservation (key, micro_usd, opened_utc) VALUES (?, ?, ?)",
-                (key, micro_usd, _now()),
-            )
-            self._db.execute(
-                "UPDATE total SET committed_micro_usd = committed_micro_usd + ?", (micro_usd,)
-            )
-            return cursor.lastrowid
+        with self.transaction():
+            return self.reserve_within(key, micro_usd, cap_micro_usd)
 
-    def settle(self, reservation: int, charge: Charge) -> None:
-        """Replace a reservation by what was charged, once."""
-        with self._transaction():
-            self._settle(reservation, charge)
+    def reserve_within(self, key: str, micro_usd: int, cap_micro_usd: int) -> int | None:
+        """Do the same as `reserve`, within a transaction that is open already."""
+        if self.committed() + micro_usd > cap_micro_usd:
+            return None
+        cursor = self.db.execute(
+            "INSERT INTO reservation (key, micro_usd, opened_utc) VALUES (?, ?, ?)",
+            (key, micro_usd, now()),
+        )
+        self.db.execute(
+            "UPDATE total SET committed_micro_usd = committed_micro_usd + ?", (micro_usd,)
+        )
+        return cursor.lastrowid
 
     def _settle(self, reservation: int, charge: Charge) -> None:
-        self._db.execute(
+        self.db.execute(
             "INSERT INTO settlement VALUES (?, ?, ?)", (reservation, charge.micro_usd, charge.kind)
         )
-        self._db.execute(
+        self.db.execute(
             "UPDATE total SET committed_micro_usd = committed_micro_usd + ? "
             "- (SELECT micro_usd FROM reservation WHERE id = ?)",
             (charge.micro_usd, reservation),
@@ -218,13 +153,13 @@ class Ledger:
 
     def committed(self) -> int:
         """Return micro-dollars settled and reserved; the cap holds for this sum."""
-        (micro,) = self._db.execute("SELECT committed_micro_usd FROM total").fetchone()
+        (micro,) = self.db.execute("SELECT committed_micro_usd FROM total").fetchone()
         return int(micro)
 
     def money(self) -> Money:
         """Return what was charged, may have been charged, and is still open."""
-        kinds = dict(self._db.execute("SELECT kind, sum(micro_usd) FROM settlement GROUP BY kind"))
-        number, left = self._db.execute(
+        kinds = dict(self.db.execute("SELECT kind, sum(micro_usd) FROM settlement GROUP BY kind"))
+        number, left = self.db.execute(
             "SELECT count(*), coalesce(sum(micro_usd), 0) FROM reservation "
             "WHERE id NOT IN (SELECT reservation FROM settlement)"
         ).fetchone()
@@ -245,40 +180,45 @@ class Ledger:
             reservation: Number of its reservation, if money was reserved.
             charge: What it cost.
         """
-        with self._transaction():
-            if reservation is not None and charge is not None:
-                self._settle(reservation, charge)
-            self._db.execute(
-                "INSERT OR IGNORE INTO request VALUES (?, ?, ?)",
-                (reply.key, canonical_json(request.components()), request.item),
-            )
-            self._db.execute(
-                "INSERT INTO attempt (key, outcome, detail, text, finish_reason, model_returned, "
-                "prompt_tokens, completion_tokens, finished_utc) VALUES (?,?,?,?,?,?,?,?,?)",
-                (
-                    reply.key,
-                    reply.outcome,
-                    reply.detail,
-                    reply.text,
-                    reply.finish_reason,
-                    reply.model_returned,
-                    reply.prompt_tokens,
-                    reply.completion_tokens,
-                    _now(),
-                ),
-            )
+        with self.transaction():
+            self.note(request)
+            self.record_within(reply, reservation, charge)
+
+    def note(self, request: Request) -> None:
+        """Keep what a key stands for, within an open transaction."""
+        self.db.execute(
+            "INSERT OR IGNORE INTO request VALUES (?, ?, ?)",
+            (request.key, canonical_json(request.components()), request.item),
+        )
+
+    def record_within(
+        self,
+        reply: Reply,
+        reservation: int | None,
+        charge: Charge | None,
+        batch: int | None = None,
+    ) -> None:
+        """Append one attempt of a noted request, within an open transaction; see `record`."""
+        if reservation is not None and charge is not None:
+            self._settle(reservation, charge)
+        self.db.execute(
+            "INSERT INTO attempt (key, outcome, detail, text, finish_reason, model_returned, "
+            "prompt_tokens, completion_tokens, finished_utc, batch) VALUES (?,?,?,?,?,?,?,?,?,?)",
+            (*dataclasses.astuple(reply), now(), batch),
+        )
 
     def outcomes(self) -> Counter[str]:
         """Return how many attempts ended in each outcome."""
         return Counter(
-            dict(self._db.execute("SELECT outcome, count(*) FROM attempt GROUP BY outcome"))
+            dict(self.db.execute("SELECT outcome, count(*) FROM attempt GROUP BY outcome"))
         )
 
     def components(self, key: str) -> str | None:
         """Return the canonical JSON of a request's components, or None."""
-        row = self._db.execute("SELECT components FROM request WHERE key = ?", (key,)).fetchone()
+        row = self.db.execute("SELECT components FROM request WHERE key = ?", (key,)).fetchone()
         return row[0] if row else None
 
 
-def _now() -> str:
+def now() -> str:
+    """Return the time, as the ledger writes it."""
     return datetime.now(UTC).isoformat(timespec="milliseconds")

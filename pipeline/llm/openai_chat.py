@@ -8,8 +8,8 @@ from typing import Any
 import openai
 from openai.types.chat import ChatCompletion
 
-from pipeline.llm.ledger import Reply
 from pipeline.llm.provider import CallFailed, one_line, received, seconds
+from pipeline.llm.reply import Reply
 from pipeline.llm.request import Request
 
 
@@ -32,37 +32,48 @@ class OpenAIChat:
     async def send(self, request: Request) -> Reply:
         """Send one request and return its reply; see provider.Provider."""
         try:
-            completion = await self._sdk.chat.completions.create(**self._arguments(request))
-        except openai.APIStatusError as error:
-            wait = seconds(error.response.headers.get("retry-after"))
-            raise CallFailed(
-                error.status_code, error.code or "", one_line(error.message), wait
-            ) from None
+            completion = await self._sdk.chat.completions.create(
+                **body_of(request), extra_body=self._extra
+            )
         except openai.APIError as error:
-            raise CallFailed(None, type(error).__name__, one_line(error.message)) from None
+            raise failed(error) from None
         if not isinstance(completion, ChatCompletion):  # a web page, say, with status 200
             raise CallFailed(None, "not_a_completion", "the answer is no chat completion")
-        return _reply(request, completion)
-
-    def _arguments(self, request: Request) -> dict[str, Any]:
-        arguments: dict[str, Any] = {
-            "model": request.model,
-            "messages": [{"role": role, "content": text} for role, text in request.messages],
-            "max_tokens": request.max_tokens,
-            "temperature": request.temperature,
-            "top_p": request.top_p,
-            "frequency_penalty": request.frequency_penalty,
-            "extra_body": self._extra,
-        }
-        if request.seed is not None:
-            arguments["seed"] = request.seed
-        if request.schema:
-            form = {"name": "reply", "strict": True, "schema": json.loads(request.schema)}
-            arguments["response_format"] = {"type": "json_schema", "json_schema": form}
-        return arguments
+        return reply_of(request, completion)
 
 
-def _reply(request: Request, completion: ChatCompletion) -> Reply:
+def failed(error: openai.APIError) -> CallFailed:
+    """Return what the SDK raised as our one error."""
+    if isinstance(error, openai.APIStatusError):
+        stated = seconds(error.response.headers.get("retry-after"))
+        return CallFailed(error.status_code, error.code or "", one_line(error.message), stated)
+    return CallFailed(None, type(error).__name__, one_line(error.message))
+
+
+def body_of(request: Request) -> dict[str, Any]:
+    """Return a request in OpenAI's form, for a call or for a line of a batch."""
+    body: dict[str, Any] = {
+        "model": request.model,
+        "messages": [{"role": role, "content": text} for role, text in request.messages],
+        "max_tokens": request.max_tokens,
+        "temperature": request.temperature,
+        "top_p": request.top_p,
+    }
+    native = request.provider == "dashscope"  # its batches are asked as its own API is
+    if not native:
+        body["frequency_penalty"] = request.frequency_penalty
+    if request.seed is not None:
+        body["seed"] = request.seed
+    if request.schema and native:
+        body["response_format"] = {"type": "json_object"}
+    elif request.schema:
+        form = {"name": "reply", "strict": True, "schema": json.loads(request.schema)}
+        body["response_format"] = {"type": "json_schema", "json_schema": form}
+    return body
+
+
+def reply_of(request: Request, completion: ChatCompletion) -> Reply:
+    """Return a completion as a Reply."""
     # Any: endpoints other than OpenAI's leave out what the SDK's types promise.
     choice: Any = completion.choices[0] if completion.choices else None
     usage = completion.usage

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from aiolimiter import AsyncLimiter
 
 from pipeline.config import ModelConfig
-from pipeline.llm.prices import most_prompt_tokens
+from pipeline.llm.prices import likely_prompt_tokens
 from pipeline.llm.request import Request
 
 _FIRST_LIMIT = 4
 _BURST_S = 0.1
-_BYTES_A_TOKEN = 3  # of English prompts, on the safe side
 
 
 class Pace:
@@ -32,38 +32,54 @@ class Pace:
         self.limit = float(min(_FIRST_LIMIT, self._most))
         self._starting = True
         self._flying = 0
+        self._not_before = 0.0
+        self._cuts = 0
         self._change = asyncio.Condition()
         self._tokens_a_minute = config.tokens_per_minute
         self._tokens = AsyncLimiter(self._tokens_a_minute, 60) if self._tokens_a_minute else None
         self._requests = _bucket(config.requests_per_minute)
 
     @asynccontextmanager
-    async def slot(self, request: Request) -> AsyncIterator[None]:
-        """Wait until one more call may go out; hold its place while the block runs."""
+    async def slot(self, request: Request) -> AsyncIterator[int]:
+        """Wait until one more call may go out; hold its place while the block runs.
+
+        Yields:
+            The round that the call belongs to, for `throttled`.
+        """
         async with self._change:
             await self._change.wait_for(lambda: self._flying < int(self.limit))
             self._flying += 1
         try:
+            while (left := self._not_before - time.monotonic()) > 0:
+                await asyncio.sleep(left)
             if self._tokens is not None:
-                size = most_prompt_tokens(request) // _BYTES_A_TOKEN + request.max_tokens
+                size = likely_prompt_tokens(request) + request.max_tokens
                 await self._tokens.acquire(min(size, self._tokens_a_minute))
             if self._requests is not None:
                 await self._requests.acquire()
-            yield
+            yield self._cuts
         finally:
             async with self._change:
                 self._flying -= 1
-                self._change.notify_all()
+                self._change.notify(2)  # its own place, and one by which the limit may have grown
 
     def answered(self) -> None:
         """Note an answer: room for more."""
         step = 1.0 if self._starting else 1.0 / self.limit
         self.limit = min(float(self._most), self.limit + step)
 
-    def throttled(self) -> None:
-        """Note a 429: half as many from now on."""
-        self._starting = False
-        self.limit = max(1.0, self.limit / 2)
+    def throttled(self, sent_in: int, retry_after: float | None = None) -> None:
+        """Note a 429: half as many from now on, and none before the seconds it asks to wait.
+
+        Args:
+            sent_in: Round of the call; several 429 of one round halve the limit once.
+            retry_after: Seconds that the provider asks to wait, or None.
+        """
+        if sent_in == self._cuts:
+            self._cuts += 1
+            self._starting = False
+            self.limit = max(1.0, self.limit / 2)
+        self._not_before = max(self._not_before, time.monotonic() + (retry_after or 0.0))
 
 
 def _bucket(a_minute: int) -> AsyncLimiter | None:

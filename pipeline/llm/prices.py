@@ -17,8 +17,26 @@ from pipeline.llm.request import Request
 
 MICRO = 1_000_000
 _TOKENS_AROUND_A_MESSAGE = 16
+_BYTES_A_TOKEN = 3  # of English prompts, on the safe side
 _STRICT = ConfigDict(extra="forbid", strict=True)
 _Usd = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+
+
+@dataclass(frozen=True)
+class Charge:
+    """What one sending cost.
+
+    Attributes:
+        micro_usd: Micro-dollars.
+        kind: "measured" (from usage), "not_charged" (an error status) or "unknown" (no answer, or
+            one without usage; the whole reservation counts).
+    """
+
+    micro_usd: int
+    kind: str
+
+
+NOT_CHARGED = Charge(0, "not_charged")
 
 
 @dataclass(frozen=True)
@@ -40,6 +58,17 @@ class Price:
         exact = prompt_tokens * self.input_micro + completion_tokens * self.output_micro
         return -(-exact // MICRO)
 
+    def by_batch(self) -> Price:
+        """Return the price of the same tokens in a batch, rounded up."""
+        share = self.batch_share
+        return Price(math.ceil(self.input_micro * share), math.ceil(self.output_micro * share))
+
+    def charge(self, request: Request, prompt_tokens: int, completion_tokens: int) -> Charge:
+        """Return what an answer cost: from its usage, or the most if it does not say."""
+        if prompt_tokens:
+            return Charge(self.cost(prompt_tokens, completion_tokens), "measured")
+        return Charge(self.most(request), "unknown")
+
     def most(self, request: Request) -> int:
         """Return the most that one sending of `request` can cost, in micro-dollars."""
         return self.cost(most_prompt_tokens(request), request.max_tokens)
@@ -57,6 +86,11 @@ def most_prompt_tokens(request: Request) -> int:
     texts = [text for _, text in request.messages]
     size = sum(len(text.encode("utf-8", "surrogatepass")) for text in texts)
     return size + len(request.schema.encode()) + _TOKENS_AROUND_A_MESSAGE * (len(texts) + 1)
+
+
+def likely_prompt_tokens(request: Request) -> int:
+    """Return what a prompt is likely to count against a rate limit, on the safe side."""
+    return most_prompt_tokens(request) // _BYTES_A_TOKEN
 
 
 @checked_dataclass(frozen=True, config=_STRICT)

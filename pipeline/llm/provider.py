@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
-from pipeline.llm.ledger import Reply
-from pipeline.llm.reply import outcome_of
+from pipeline.llm.reply import Reply, outcome_of
 from pipeline.llm.request import Request
 
 
@@ -25,6 +24,11 @@ class CallFailed(Exception):  # noqa: N818 - reads as what happened
     code: str
     message: str
     retry_after: float | None = None
+
+    @property
+    def in_short(self) -> str:
+        """Status, code and message, for the ledger."""
+        return " ".join(str(part) for part in (self.status, self.code, self.message) if part)
 
 
 class Provider(Protocol):

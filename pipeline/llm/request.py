@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from dataclasses import dataclass
+from functools import cached_property
 
 from pipeline.artifacts import canonical_json, sha256_text
 
 KEY_TAG = "r1"
-EXCLUDED_FROM_KEY = frozenset({"item"})
+EXCLUDED_FROM_KEY = frozenset({"item", "name"})
 
 
 @dataclass(frozen=True)
@@ -27,7 +29,8 @@ class Request:
         seed: Sampling seed, or None to send none.
         schema: JSON schema that the reply must meet, as JSON text; "" for free text.
         replicate: Which of several independent askings of the same question this is.
-        item: What the request is about, for people; the only field that is not in the key.
+        item: What the request is about, for people; not in the key.
+        name: The model's name in [models], for its pace and price; not in the key.
     """
 
     provider: str
@@ -42,6 +45,7 @@ class Request:
     schema: str
     replicate: int
     item: str
+    name: str
 
     def components(self) -> dict[str, object]:
         """Return the fields that make the key, built from the dataclass's own fields."""
@@ -51,7 +55,14 @@ class Request:
             if f.name not in EXCLUDED_FROM_KEY
         }
 
-    @property
+    @classmethod
+    def from_components(cls, components: str, item: str, name: str) -> Request:
+        """Return the request that was recorded as these components (canonical JSON)."""
+        fields = json.loads(components)
+        messages = tuple((role, text) for role, text in fields.pop("messages"))
+        return cls(messages=messages, item=item, name=name, **fields)
+
+    @cached_property
     def key(self) -> str:
         """The request's key: "r1:" and the SHA-256 of its components in canonical JSON."""
         return f"{KEY_TAG}:{sha256_text(canonical_json(self.components()))}"
