@@ -8,7 +8,7 @@ import signal
 import sqlite3
 import sys
 
-from pipeline.errors import PipelineError
+from pipeline.errors import PipelineError, WaitingError
 
 _INTERRUPTED = 130
 
@@ -23,6 +23,8 @@ def main() -> int:
         if status == _INTERRUPTED:  # typer turns KeyboardInterrupt into this status
             raise KeyboardInterrupt
         return status if isinstance(status, int) else 0
+    except WaitingError as error:
+        return _end(str(error), error.exit_code)
     except PipelineError as error:
         return _fail(str(error), error.exit_code)
     except KeyboardInterrupt:
@@ -68,7 +70,11 @@ def _interrupt(*_: object) -> None:
 
 
 def _fail(message: str, status: int) -> int:
-    print(f"error: {' '.join(message.split())}", file=sys.stderr, flush=True)
+    return _end(f"error: {message}", status)
+
+
+def _end(message: str, status: int) -> int:
+    print(" ".join(message.split()), file=sys.stderr, flush=True)
     return status
 
 

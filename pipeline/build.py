@@ -140,7 +140,9 @@ def load_manifest(workspace: Path, stage: str) -> dict[str, Any] | None:
         manifest = read_json(workspace / stage / MANIFEST)
     except (OSError, ValueError):
         return None
-    whole = isinstance(manifest, dict) and {"components", "files", "funnel"} <= manifest.keys()
+    whole = (
+        isinstance(manifest, dict) and {"components", "files", "funnel", "notes"} <= manifest.keys()
+    )
     return manifest if whole else None
 
 
@@ -167,7 +169,7 @@ def _plan_stage(
     inputs = {name: _table_digest(workspace, name) for name in stage.inputs}
     parts = components(stage, config, inputs, workspace)
     if stage.reads_funnels:
-        parts |= {f"funnel.{n}": canonical_json(f) for n, f in _funnels_before(stage, workspace)}
+        parts |= dict(_reported_before(stage, workspace))
     if forced:
         return Plan(stage, "run", ("asked for by --from",), parts)
     if old is None:
@@ -181,11 +183,12 @@ def _plan_stage(
     return Plan(stage, "skip", ("unchanged",), parts)
 
 
-def _funnels_before(stage: Stage, workspace: Path) -> Iterator[tuple[str, Any]]:
+def _reported_before(stage: Stage, workspace: Path) -> Iterator[tuple[str, str]]:
     for earlier in STAGES[: STAGES.index(stage)]:
         manifest = load_manifest(workspace, earlier.name)
         if manifest is not None:
-            yield earlier.name, manifest["funnel"]
+            yield f"funnel.{earlier.name}", canonical_json(manifest["funnel"])
+            yield f"notes.{earlier.name}", canonical_json(manifest["notes"])
 
 
 def _table_digest(workspace: Path, name: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -20,6 +21,7 @@ def render_card(
     tables: Mapping[str, pl.DataFrame],
     files: Mapping[str, str],
     funnels: Mapping[str, Funnel],
+    notes: Mapping[str, Any],
 ) -> str:
     """Return the text of README.md.
 
@@ -28,6 +30,7 @@ def render_card(
         tables: The release's tables by name.
         files: Path of each table below the release folder.
         funnels: Funnel of each stage before the release, in order.
+        notes: What the manifest of `generate` notes of its models; see Caller.notes.
     """
     questions = tables["questions"]
     example = questions.row(0, named=True)
@@ -39,6 +42,8 @@ def render_card(
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
+    environment.filters["code"] = code_span
+    environment.filters["flat"] = plain
     return environment.get_template("card.md.j2").render(
         config=config,
         local_only=is_local_only(config),
@@ -47,7 +52,11 @@ def render_card(
         balance=balance(questions),
         domains=_per_domain(questions, list(config.domains)),
         funnels=[(name, funnel, funnel.reasons()) for name, funnel in funnels.items()],
-        generators=[(name, config.models[name]) for name in config.generate.generators],
+        generators=[
+            (name, config.models[name], notes["models_returned"].get(name, {}))
+            for name in config.generate.generators
+        ],
+        warnings=notes["warnings"],
         values=load_values(),
         example=fenced(example),
         letters=letter_rows(example),
@@ -57,6 +66,16 @@ def render_card(
 def is_local_only(config: Config) -> bool:
     """Return True if the release holds posts that may not be published as they are."""
     return config.source.path != "sample" and config.release.text == "verbatim"
+
+
+def plain(text: str) -> str:
+    """Return text that came from outside without the characters that Markdown reads."""
+    return re.sub(r"[^\w .,:;()/+-]", "?", text, flags=re.ASCII)
+
+
+def code_span(text: str) -> str:
+    """Return the same as `plain`, as code."""
+    return f"`{plain(text)}`"
 
 
 def fenced(question: Mapping[str, Any]) -> str:

@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
-import dataclasses
 import os
 import subprocess
-from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from rich.console import Console
 from rich.text import Text
 
-from pipeline.cli_ledger import DEMO, ConfigFile, LedgerFile, ledger_app
-from pipeline.config import Config
-from pipeline.config_file import load, parse_override
+from pipeline.cli_batches import batches
+from pipeline.cli_ledger import ledger_app
+from pipeline.cli_options import (
+    DEMO,
+    ConfigFile,
+    Dist,
+    LedgerFile,
+    Limit,
+    Scenarios,
+    Sets,
+    Source,
+    Workspace,
+    read_config,
+)
 from pipeline.errors import BadInputError, nearest
 from pipeline.progress import say
 
@@ -26,48 +35,8 @@ app = typer.Typer(
     help="Builds VALACT-15K: posts in, a release that datasets.load_dataset opens out.",
 )
 
-Source = Annotated[str, typer.Option(help="Dump of posts, instead of source.path.")]
-Scenarios = Annotated[int, typer.Option(help="Scenarios, instead of select.scenarios.")]
-Limit = Annotated[int, typer.Option(help="Read only this many lines of the source.")]
-Workspace = Annotated[str, typer.Option(help="Folder of the artifacts.")]
-Dist = Annotated[str, typer.Option(help="Folder that receives the release.")]
-Sets = Annotated[list[str], typer.Option("--set", help="Any key: section.key=value.")]
-
 app.add_typer(ledger_app, name="ledger")
-
-
-def _config(
-    file: Path,
-    source: str = "",
-    scenarios: int = 0,
-    limit: int = 0,
-    workspace: str = "",
-    ledger: str = "",
-    dist: str = "",
-    sets: Iterable[str] = (),
-) -> Config:
-    """Read the configuration, with the command line over it.
-
-    Builds from another source than the configuration's own get a workspace of their own, so that
-    going to and fro redoes nothing.
-    """
-    given: dict[str, Any] = dict(parse_override(text) for text in sets)
-    named = {
-        "source.path": source,
-        "source.limit": limit,
-        "select.scenarios": scenarios,
-        "build.workspace": workspace,
-        "build.ledger": ledger,
-        "build.dist": dist,
-    }
-    given |= {key: value for key, value in named.items() if value}
-    config = load(file, given)
-    if source and not workspace:
-        stem = Path(source).name.split(".")[0]
-        place = f"{config.build.workspace}-{stem}"
-        build = dataclasses.replace(config.build, workspace=place)
-        config = dataclasses.replace(config, build=build)
-    return config
+app.command()(batches)
 
 
 @app.command()
@@ -88,7 +57,7 @@ def build(
     from pipeline import build as runner
     from pipeline import show
 
-    config = _config(config_file, source, scenarios, limit, workspace, ledger, dist, sets)
+    config = read_config(config_file, source, scenarios, limit, workspace, ledger, dist, sets)
     _known_stages(until, force_from)
     say(f"building {config.build.name} in {config.build.workspace}")
     funnels = runner.build(config, until=until, force_from=force_from, replay_only=replay_only)
@@ -112,7 +81,7 @@ def run(
     from pipeline import build as runner
     from pipeline import show
 
-    config = _config(config_file, source, scenarios, 0, workspace, ledger, dist, sets)
+    config = read_config(config_file, source, scenarios, 0, workspace, ledger, dist, sets)
     _known_stages(stage)
     show.print_funnel(runner.build(config, until=stage, force_from=stage))
 
@@ -130,7 +99,7 @@ def plan(
     from pipeline import build as runner
     from pipeline import show
 
-    config = _config(config_file, source, scenarios, limit, workspace, sets=sets)
+    config = read_config(config_file, source, scenarios, limit, workspace, sets=sets)
     items = runner.plan(config)
     for item in items:
         say(f"{item.stage.name:<9} {item.action:<26} {'; '.join(item.reasons[:3])}")
@@ -145,7 +114,7 @@ def budget(config_file: ConfigFile = DEMO, ledger: LedgerFile = "") -> None:
     from pipeline.estimate import spent
     from pipeline.llm.prices import MICRO, dollars
 
-    config = _config(config_file, ledger=ledger)
+    config = read_config(config_file, ledger=ledger)
     money = spent(config)
     cap = round(config.budget.cap_usd * MICRO)
     say(f"measured from usage   {dollars(money.measured)}")
@@ -169,7 +138,7 @@ def explain(
     from pipeline import build as runner
 
     _known_stages(stage)
-    config = _config(config_file, source, scenarios, limit, workspace, sets=sets)
+    config = read_config(config_file, source, scenarios, limit, workspace, sets=sets)
     for item in runner.plan(config):
         if stage in ("", item.stage.name):
             say(f"{item.stage.name}: {item.action}")
@@ -184,7 +153,7 @@ def funnel(config_file: ConfigFile = DEMO, source: Source = "", workspace: Works
     from pipeline import show
     from pipeline.stages import stage_names
 
-    config = _config(config_file, source, workspace=workspace)
+    config = read_config(config_file, source, workspace=workspace)
     place = Path(config.build.workspace)
     done = [name for name in stage_names() if runner.load_manifest(place, name)]
     if not done:
@@ -206,7 +175,7 @@ def trace_item(
     """Print the way back from an id to the post and the model calls behind it."""
     from pipeline.trace import trace
 
-    config = _config(config_file, source, workspace=workspace, ledger=ledger)
+    config = read_config(config_file, source, workspace=workspace, ledger=ledger)
     console = Console()
     for what, text in trace(config, item):
         console.print(Text(f"{what:<12} ", "bold") + Text(text))
@@ -221,7 +190,7 @@ def preview_question(
     """Show a question of the release as a respondent sees it."""
     from pipeline.preview import preview
 
-    preview(Path(_config(config_file, dist=dist).build.dist), question, Console())
+    preview(Path(read_config(config_file, dist=dist).build.dist), question, Console())
 
 
 @app.command("verify")
@@ -229,7 +198,7 @@ def verify_release(config_file: ConfigFile = DEMO, dist: Dist = "") -> None:
     """Check the release folder offline: checksums, load_dataset of every config, joins."""
     from pipeline.verify import verify
 
-    place = Path(_config(config_file, dist=dist).build.dist)
+    place = Path(read_config(config_file, dist=dist).build.dist)
     for name, rows in verify(place).items():
         say(f"{name}: {rows:,} rows load as written")
 

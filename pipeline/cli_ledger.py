@@ -7,13 +7,10 @@ from typing import Annotated
 
 import typer
 
+from pipeline.cli_options import DEMO, ConfigFile, LedgerFile
 from pipeline.config_file import load
 from pipeline.errors import StageError
 from pipeline.progress import say
-
-ConfigFile = Annotated[Path, typer.Option("--config", "-c", help="Configuration (TOML).")]
-LedgerFile = Annotated[str, typer.Option(help="File that keeps the model replies.")]
-DEMO = Path("configs/demo.toml")
 
 ledger_app = typer.Typer(no_args_is_help=True, help="Look into the ledger of model replies.")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import json
 import tomllib
@@ -11,7 +12,7 @@ from typing import Any, get_args, get_type_hints
 
 from pydantic import TypeAdapter, ValidationError
 
-from pipeline.config import Config
+from pipeline.config import BatchConfig, Config, ModelConfig
 from pipeline.errors import BadInputError, nearest
 
 
@@ -40,7 +41,7 @@ def load(path: Path, overrides: Mapping[str, Any] | None = None) -> Config:
             table = table.setdefault(part, {})
             if not isinstance(table, dict):
                 raise BadInputError(f"--set {dotted}: '{part}' is not a section of {path}")
-        table[parts[-1]] = value
+        table[parts[-1]] = copy.deepcopy(value)  # later keys may go into it
     if "file" in data:  # a field of Config, but not a key of its file
         raise BadInputError(f"{path}: file: unknown key; remove it")
     try:
@@ -82,6 +83,8 @@ def _check_references(config: Config) -> None:
             )
         if model.provider != "llama_cpp" and not model.base_url:
             raise BadInputError(f"{config.file}: models.{name}.base_url: missing; add it")
+        if model.by_batch and model.batch is not None:
+            _check_batch(f"{config.file}: models.{name}.batch", model, model.batch)
     if len(set(config.generate.generators)) != 2:
         raise BadInputError(f"{config.file}: generate.generators: the two names must differ")
     seen: dict[str, str] = {}
@@ -95,6 +98,16 @@ def _check_references(config: Config) -> None:
         raise BadInputError(
             f"{config.file}: select.scenarios: {config.select.scenarios} cannot be split "
             f"equally over {len(config.domains)} domains"
+        )
+
+
+def _check_batch(place: str, model: ModelConfig, batch: BatchConfig) -> None:
+    if model.provider == "llama_cpp":
+        raise BadInputError(f"{place}: the bundled model is asked online; remove the section")
+    if model.provider == "dashscope" and not batch.url:
+        raise BadInputError(
+            f"{place}.url: missing; DashScope's batches go to its OpenAI-compatible address "
+            "(.../compatible-mode/v1)"
         )
 
 
@@ -116,8 +129,10 @@ def _explain(error: ValidationError, data: Mapping[str, Any]) -> str:
 def _valid_keys(place: list[str]) -> list[str]:
     """Return the field names of the section at `place`."""
     owner: Any = Config
-    if place:
-        hint = get_type_hints(Config).get(place[0], Config)
-        owner = get_args(hint)[-1] if get_args(hint) else hint  # [models] holds many of a kind
+    for name in place:
+        # [models] holds many of a kind: its own names are no fields, and lead nowhere deeper.
+        hint = get_type_hints(owner).get(name, owner)
+        kinds = [kind for kind in get_args(hint) if dataclasses.is_dataclass(kind)]
+        owner = kinds[-1] if kinds else hint
     names = [item.name for item in dataclasses.fields(owner)]
     return [name for name in names if name != "file"]

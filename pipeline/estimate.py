@@ -1,7 +1,9 @@
-"""What the model calls of a build may cost, before anything is sent."""
+"""What the model calls of a build may cost and how long they take, before anything is sent."""
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,43 +11,58 @@ import polars as pl
 
 from pipeline import generate
 from pipeline.build import load_table
-from pipeline.config import Config
+from pipeline.config import Config, ModelConfig
 from pipeline.llm.call import Caller
-from pipeline.llm.ledger import Ledger, Money
-from pipeline.llm.prices import FREE, load_prices, most_prompt_tokens, price_of
+from pipeline.llm.ledger import IN_MEMORY, Ledger, Money, Usage
+from pipeline.llm.prices import FREE, Price, likely_prompt_tokens, load_prices, most_prompt_tokens
+from pipeline.llm.prices import price_of as price_in
+from pipeline.llm.request import Request
 
 _TOKENS_A_WORD = 1.4
 """English words under byte-pair tokenisers have 1.2 to 1.4 tokens; used only without posts."""
+_ENOUGH_REPLIES = 20
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """Upper bounds for one generator's first askings; every re-asking comes on top.
+    """One stage's calls to one model. Bounds are for first askings; asking again comes on top.
 
     Attributes:
-        generator: Its name in [models].
+        stage: The stage.
+        model: The model's name in [models].
         calls: Calls to make.
         answered: Calls that the ledger answers already.
         prompt_tokens: At most so many (bytes of the real prompts), or an assumption.
         completion_tokens: At most so many.
-        online_micro: Cost at the online price, micro-dollars.
-        batch_micro: Cost at the batch price, micro-dollars.
+        online_micro: Cost of these at the online price, micro-dollars.
+        batch_micro: The same at the batch price.
+        by_batch: True if the configuration asks this model by batch.
+        minutes: Least time at the configured requests and tokens a minute; 0 without limits.
+        measured: What this model's replies in the ledger used, or None if they are too few.
+        expected_online_micro: Cost by what was measured, what is asked again included.
+        expected_batch_micro: The same at the batch price.
         assumed: True if no scenarios are drawn yet and each was taken to be as long as
             `screen.max_words` allows.
     """
 
-    generator: str
+    stage: str
+    model: str
     calls: int
     answered: int
     prompt_tokens: int
     completion_tokens: int
     online_micro: int
     batch_micro: int
+    by_batch: bool
+    minutes: float
+    measured: Usage | None
+    expected_online_micro: int
+    expected_batch_micro: int
     assumed: bool
 
 
 def estimate(config: Config, *, selected: bool) -> list[Estimate]:
-    """Return an estimate for each generator.
+    """Return an estimate for each stage and model that it asks.
 
     Args:
         config: The build.
@@ -54,43 +71,85 @@ def estimate(config: Config, *, selected: bool) -> list[Estimate]:
     Raises:
         BadInputError: A model has no price.
     """
-    workspace = Path(config.build.workspace)
-    assumed = not selected
-    scenarios = [("s", "")] if assumed else _scenarios(config, workspace)
-    found = []
-    with Caller(Path(config.build.ledger), config.models, config.budget) as caller:
-        for name in config.generate.generators:
-            model = config.models[name]
-            requests = [
-                generate.first_request(config, caller, name, scenario_id, text)
-                for scenario_id, text in scenarios
-            ]
-            left = [request for request in requests if caller.ledger.find(request.key) is None]
-            prompt = sum(most_prompt_tokens(request) for request in left)
-            calls, answered = len(left), len(requests) - len(left)
-            if assumed:
-                frame = most_prompt_tokens(requests[0])
-                calls, answered = config.select.scenarios, 0
-                prompt = calls * (frame + round(config.screen.max_words * _TOKENS_A_WORD))
-            completion = calls * model.max_tokens
-            path = Path(config.budget.prices)
-            local = model.provider == "llama_cpp"
-            price = FREE if local else price_of(model.model, load_prices(path), path)
-            online = price.cost(prompt, completion)
-            batch = -(-online * round(price.batch_share * 1000) // 1000)
-            found.append(
-                Estimate(name, calls, answered, prompt, completion, online, batch, assumed)
-            )
-    return found
+    ledger = Path(config.build.ledger)
+    place = ledger if ledger.is_file() else IN_MEMORY
+    with Caller(place, config.models, config.budget) as caller:
+        return [
+            _estimate(config, caller, name, selected=selected)
+            for name in config.generate.generators
+        ]
+
+
+def _estimate(config: Config, caller: Caller, name: str, *, selected: bool) -> Estimate:
+    model = config.models[name]
+    calls = answered = prompt = likely = 0
+    if selected:
+        for request in _first_requests(config, caller, name):
+            if caller.ledger.has(request.key):
+                answered += 1
+                continue
+            calls += 1
+            prompt += most_prompt_tokens(request)
+            likely += likely_prompt_tokens(request)
+    else:
+        frame = most_prompt_tokens(generate.first_request(config, caller, name, "s", ""))
+        calls = config.select.scenarios
+        prompt = calls * (frame + round(config.screen.max_words * _TOKENS_A_WORD))
+        likely = prompt
+    price = _price(config, model)
+    usage = caller.ledger.usage(model.model)
+    known = usage if usage.replies >= _ENOUGH_REPLIES else None
+    completion = calls * model.max_tokens
+    return Estimate(
+        stage="generate",
+        model=name,
+        calls=calls,
+        answered=answered,
+        prompt_tokens=prompt,
+        completion_tokens=completion,
+        online_micro=price.cost(prompt, completion),
+        batch_micro=price.by_batch().cost(prompt, completion),
+        by_batch=model.by_batch,
+        minutes=_minutes(model, calls, likely + completion),
+        measured=known,
+        expected_online_micro=_expected(price, known, calls),
+        expected_batch_micro=_expected(price.by_batch(), known, calls),
+        assumed=not selected,
+    )
+
+
+def _price(config: Config, model: ModelConfig) -> Price:
+    if model.provider == "llama_cpp":
+        return FREE
+    path = Path(config.budget.prices)
+    return price_in(model.model, load_prices(path), path)
+
+
+def _minutes(model: ModelConfig, calls: int, tokens: int) -> float:
+    by_requests = calls / model.requests_per_minute if model.requests_per_minute else 0.0
+    by_tokens = tokens / model.tokens_per_minute if model.tokens_per_minute else 0.0
+    return max(by_requests, by_tokens)
+
+
+def _expected(price: Price, usage: Usage | None, calls: int) -> int:
+    if usage is None:
+        return 0
+    each = price.cost(usage.prompt_tokens, usage.completion_tokens) / usage.replies
+    # A share p of answers is unusable, and so is the same share of those asked again.
+    askings = 1 / (1 - usage.unusable / usage.replies) if usage.unusable < usage.replies else 1.0
+    return math.ceil(calls * each * askings)
+
+
+def _first_requests(config: Config, caller: Caller, name: str) -> Iterator[Request]:
+    quota = config.select.scenarios // len(config.domains)
+    table = load_table(Path(config.build.workspace), "select.candidates")
+    rows = table.filter(pl.col("rank") < quota).select("scenario_id", "scenario")
+    for scenario_id, text in rows.iter_rows():
+        yield generate.first_request(config, caller, name, scenario_id, text)
 
 
 def spent(config: Config) -> Money:
     """Return what the build's ledger knows of its spending."""
-    with Ledger(Path(config.build.ledger)) as ledger:
-        return ledger.money()
-
-
-def _scenarios(config: Config, workspace: Path) -> list[tuple[str, str]]:
-    quota = config.select.scenarios // len(config.domains)
-    candidates = load_table(workspace, "select.candidates").filter(pl.col("rank") < quota)
-    return list(candidates.select("scenario_id", "scenario").iter_rows())
+    ledger = Path(config.build.ledger)
+    with Ledger(ledger if ledger.is_file() else IN_MEMORY) as opened:
+        return opened.money()

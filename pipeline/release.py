@@ -48,7 +48,9 @@ def run(context: Context) -> Result:
         name: Funnel.from_json(_mapping(manifest["funnel"]))
         for name, manifest in context.manifests.items()
     }
-    write_text(render_card(context.config, tables, files, funnels), dist / "README.md")
+    notes = _mapping(context.manifests["generate"]["notes"])
+    card = render_card(context.config, tables, files, funnels, notes)
+    write_text(card, dist / "README.md")
     write_json(_values(), dist / "values.json")
     _write_provenance(context, dist)
     for name in ("DATA_LICENSE", "CITATION.cff"):
@@ -89,5 +91,5 @@ def _write_provenance(context: Context, dist: Path) -> None:
 
 def _mapping(value: object) -> Mapping[str, Any]:
     if not isinstance(value, Mapping):
-        raise TypeError("a manifest's funnel is a mapping")
+        raise TypeError("a manifest holds mappings")
     return value

@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.table import Table
 
 from pipeline.config import Config
-from pipeline.estimate import estimate
+from pipeline.estimate import Estimate, estimate
 from pipeline.funnel import Funnel
 from pipeline.llm.prices import MICRO, dollars
 from pipeline.progress import say
@@ -44,23 +44,50 @@ def print_estimate(config: Config, *, selected: bool) -> None:
     """Print what the build's model calls may cost; see estimate.estimate."""
     found = estimate(config, selected=selected)
     say()
-    say("model calls, at most (what is asked again comes on top):")
+    say("model calls that are left:")
     for row in found:
-        known = f", {row.answered:,} more in the ledger" if row.answered else ""
+        known = f" ({row.answered:,} more are in the ledger)" if row.answered else ""
+        chosen = "by batch, as configured" if row.by_batch else "online, as configured"
+        say(f"    {row.stage}, {row.model}: {row.calls:,} calls{known}, {chosen}")
         say(
-            f"    {row.generator}: {row.calls:,} calls{known}, {row.prompt_tokens:,} prompt and "
-            f"{row.completion_tokens:,} completion tokens, {dollars(row.online_micro)} online, "
-            f"{dollars(row.batch_micro)} at batch prices"
+            f"        at most {row.prompt_tokens:,} prompt and {row.completion_tokens:,} "
+            f"completion tokens: {dollars(row.online_micro)} online, "
+            f"{dollars(row.batch_micro)} by batch"
         )
-    total = sum(row.online_micro for row in found)
-    say(
-        f"    together {dollars(total)} online; cap {dollars(round(config.budget.cap_usd * MICRO))}"
-    )
+        say(f"        {_expectation(row)}")
+        say(f"        {_duration(row)}")
+    most = sum(row.batch_micro if row.by_batch else row.online_micro for row in found)
+    cap = round(config.budget.cap_usd * MICRO)
+    say(f"    together at most {dollars(most)} as configured; the cap is {dollars(cap)}")
+    say("    (prompt tokens are bounded by bytes, so real ones are fewer; re-askings come on top)")
     if any(row.assumed for row in found):
         say(
             "    an assumption: no scenario is drawn yet, and each is taken to be as long as "
             "screen.max_words allows"
         )
+
+
+def _expectation(row: Estimate) -> str:
+    usage = row.measured
+    if usage is None:
+        return "expected: not known yet, too few replies of this model are in the ledger"
+    return (
+        f"expected from {usage.replies:,} replies in the ledger "
+        f"({usage.prompt_tokens / usage.replies:,.0f} prompt and "
+        f"{usage.completion_tokens / usage.replies:,.0f} completion tokens each, "
+        f"{100 * usage.unusable / usage.replies:.1f} % unusable): "
+        f"{dollars(row.expected_online_micro)} online, {dollars(row.expected_batch_micro)} by batch"
+    )
+
+
+def _duration(row: Estimate) -> str:
+    if row.by_batch:
+        return "time: up to a day a round of batches"
+    if not row.minutes:
+        return "time: not known, no limit is configured"
+    if row.minutes < 1:
+        return "time: less than a minute at the configured limits, if the provider keeps up"
+    return f"time: {row.minutes:,.0f} min at the configured limits, if the provider keeps up"
 
 
 def print_next_steps(dist: str) -> None:

@@ -18,6 +18,8 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
 
+from tests.loopback_batch import BatchServer
+
 _USAGE = {"prompt_tokens": 10, "completion_tokens": 5, "total_tokens": 15}
 
 
@@ -36,20 +38,22 @@ class ChatServer:
     keys: list[str] = field(default_factory=list)
     code: str = "made_up"
     names: list[str] = field(default_factory=list)  # fields that a DashScope reply has
+    snapshot: str = "-snapshot"  # what the model's name comes back with
     rule: Callable[[dict[str, Any]], int | str] | None = None  # a fault by the request's body
+
+    def __post_init__(self) -> None:
+        self.batch = BatchServer(self)
 
     async def chat(self, request: Request) -> Response:
         body, fault, failure = await self._take(request)
-        return failure or JSONResponse(self._completion(body, fault))
+        return failure or JSONResponse(self.completion(body, fault))
 
     async def dashscope(self, request: Request) -> Response:
         body, fault, failure = await self._take(request)
         if failure:
             return failure
-        # JSON mode knows no schema; the reply has the fields that the test names.
-        asked = {"properties": dict.fromkeys(self.names or ["a"])}
-        form = {"json_schema": {"schema": asked}}
-        choice = self._completion({**body, "response_format": form}, fault)["choices"][0]
+        form = {"type": "json_object"}
+        choice = self.completion({**body, "response_format": form}, fault)["choices"][0]
         message = {"role": "assistant", "content": choice["message"]["content"]}
         output = {"choices": [{"finish_reason": choice["finish_reason"], "message": message}]}
         usage = {} if fault == "no_usage" else {"input_tokens": 10, "output_tokens": 5}
@@ -74,7 +78,11 @@ class ChatServer:
             return body, "", HTMLResponse("<html>Please sign in</html>")
         return body, fault, None
 
-    def _completion(self, body: dict[str, Any], fault: str) -> dict[str, Any]:
+    def completion(self, body: dict[str, Any], fault: str) -> dict[str, Any]:
+        if body.get("response_format", {}).get("type") == "json_object":
+            # JSON mode knows no schema; the reply has the fields that the test names.
+            asked = {"properties": dict.fromkeys(self.names or ["a"])}
+            body = {**body, "response_format": {"json_schema": {"schema": asked}}}
         text, finish, refusal = answer(body, same=fault == "same"), "stop", None
         if fault == "truncated":
             text, finish = text[: len(text) // 2], "length"
@@ -91,7 +99,7 @@ class ChatServer:
             "id": "chatcmpl-1",
             "object": "chat.completion",
             "created": 1,
-            "model": body["model"] + "-snapshot",
+            "model": body["model"] + self.snapshot,
             "choices": [{"index": 0, "message": message, "finish_reason": finish}],
             "usage": None if fault == "no_usage" else _USAGE,
         }
@@ -135,6 +143,7 @@ def chat_server() -> Iterator[ChatServer]:
         routes=[
             Route("/v1/chat/completions", state.chat, methods=["POST"]),
             Route(path, state.dashscope, methods=["POST"]),
+            *state.batch.routes("/v1"),
         ]
     )
     holder: dict[str, uvicorn.Server] = {}

@@ -189,6 +189,28 @@ def test_a_generator_that_fails_is_asked_again_then_its_scenario_is_replaced(
     assert disturbed.filter(keep).equals(undisturbed.filter(keep))
 
 
+def test_a_model_that_changes_in_the_middle_of_a_build_is_a_warning(
+    world: World, server: ChatServer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def rule(body: dict[str, Any]) -> str:
+        if len(server.bodies) > 14:
+            server.snapshot = "-newer"
+        return ""
+
+    server.rule = rule
+    config = world(**{"models.g-one.concurrency": 1, "models.g-two.concurrency": 1})
+    runner.build(config)
+    line = (
+        "warning: models.g-one: the model changed in the middle of the build: fake-newer answered"
+    )
+    assert line in capsys.readouterr().out
+    runner.build(config)  # nothing to do, but still true
+    assert line in capsys.readouterr().out
+    card = (Path(config.build.dist) / "README.md").read_text()
+    assert "`fake-newer`" in card
+    assert "the model changed in the middle of the build" in card
+
+
 def test_an_exhausted_reserve_names_the_domain_and_the_reason(
     world: World, server: ChatServer
 ) -> None:

@@ -21,7 +21,7 @@ class Breaker:
     """
 
     def __init__(self) -> None:
-        self._failures = 0
+        self._failures = self._failed_probes = 0
         self._probe = asyncio.Lock()
 
     @property
@@ -32,26 +32,39 @@ class Breaker:
     @property
     def exhausted(self) -> bool:
         """True if the provider did not come back."""
-        return self._failures >= _TRIP + _PROBES
+        return self._failed_probes >= _PROBES
 
     def answered(self) -> None:
         """Note that the provider answered, be it with a 429."""
-        self._failures = 0
+        self._failures = self._failed_probes = 0
 
-    def failed(self) -> None:
-        """Note that no answer came, or a 5xx."""
-        self._failures += 1
+    def failed(self, *, probe: bool) -> None:
+        """Note that no answer came, or a 5xx.
+
+        Args:
+            probe: What `passage` gave: calls that were in flight already exhaust no patience.
+        """
+        if probe and self.open:
+            self._failed_probes += 1
+        else:
+            self._failures += 1
 
     @asynccontextmanager
-    async def passage(self) -> AsyncIterator[None]:
-        """Hold a call back while the provider is down; as a probe if it is this call's turn."""
-        if not self.open:
-            yield
-            return
-        async with self._probe:
-            if self.open and not self.exhausted:
-                await asyncio.sleep(_pause(self._failures - _TRIP))
-            yield
+    async def passage(self) -> AsyncIterator[bool]:
+        """Hold a call back while the provider is down, unless it is this call's turn to probe.
+
+        Yields:
+            True for a probe.
+        """
+        while self.open:
+            async with self._probe:
+                if self._failures < _TRIP:
+                    break  # it is back: those that waited go on side by side
+                if not self.exhausted:
+                    await asyncio.sleep(_pause(self._failed_probes))
+                yield True
+                return
+        yield False
 
 
 def _pause(probe: int) -> float:

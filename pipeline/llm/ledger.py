@@ -27,6 +27,26 @@ from pipeline.llm.prices import Charge
 from pipeline.llm.reply import ERROR, FAILED, Reply
 from pipeline.llm.request import Request
 
+IN_MEMORY = Path(":memory:")
+"""In place of a file: an empty ledger that leaves no trace."""
+
+
+@dataclass(frozen=True)
+class Usage:
+    """What the replies of one model used so far.
+
+    Attributes:
+        replies: Answers, usable or not.
+        unusable: Those that were not "ok".
+        prompt_tokens: Tokens of their prompts, by the endpoint's count.
+        completion_tokens: Tokens of the answers, likewise.
+    """
+
+    replies: int
+    unusable: int
+    prompt_tokens: int
+    completion_tokens: int
+
 
 @dataclass(frozen=True)
 class Money:
@@ -206,6 +226,17 @@ class Ledger:
             "prompt_tokens, completion_tokens, finished_utc, batch) VALUES (?,?,?,?,?,?,?,?,?,?)",
             (*dataclasses.astuple(reply), now(), batch),
         )
+
+    def usage(self, model: str) -> Usage:
+        """Return what the answers of a model (by the endpoint's name for it) used so far."""
+        row = self.db.execute(
+            "SELECT count(*), coalesce(sum(outcome <> 'ok'), 0), coalesce(sum(prompt_tokens), 0), "
+            "coalesce(sum(completion_tokens), 0) FROM attempt a JOIN request r USING (key) "
+            "WHERE json_extract(r.components, '$.model') = ? AND a.outcome NOT IN (?, ?) "
+            "AND a.prompt_tokens > 0",
+            (model, FAILED, ERROR),
+        ).fetchone()
+        return Usage(*row)
 
     def outcomes(self) -> Counter[str]:
         """Return how many attempts ended in each outcome."""

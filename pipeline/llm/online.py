@@ -19,7 +19,7 @@ from pipeline.llm.clients import Clients
 from pipeline.llm.endpoints import Endpoints
 from pipeline.llm.ledger import Ledger
 from pipeline.llm.prices import NOT_CHARGED, Charge
-from pipeline.llm.provider import CallFailed
+from pipeline.llm.provider import CallFailed, Provider
 from pipeline.llm.purse import Purse
 from pipeline.llm.reply import ERROR, FAILED, Reply, without_answer
 from pipeline.llm.request import Request
@@ -69,13 +69,17 @@ class Lane:
     async def __aexit__(self, kind: object, error: BaseException | None, _: object) -> None:
         if error is not None:
             self._stop(error)
-        if self.failure is None:
-            for _worker in self._workers:
-                await self._queue.put(None)
-        else:
-            self._closing = True
-            self._cancel_idle()
-        await asyncio.gather(*self._workers, return_exceptions=True)
+        while not all(worker.done() for worker in self._workers):
+            try:
+                if self.failure is None:
+                    for _worker in self._workers:
+                        await self._queue.put(None)
+                else:
+                    self._closing = True
+                    self._cancel_idle()
+                await asyncio.wait(self._workers)
+            except asyncio.CancelledError as interruption:  # Ctrl-C
+                self._stop(interruption)
         await self._clients.close()
         if error is None and self.failure is not None:
             raise self.failure
@@ -112,7 +116,7 @@ class Lane:
     async def _answer(self, request: Request) -> Reply:
         retrying = AsyncRetrying(
             retry=retry_if_exception(lambda e: self.failure is None and may_pass(e)),
-            stop=self._give_up,
+            stop=_Patience(self._breaker),
             wait=wait,
             reraise=True,
         )
@@ -121,37 +125,45 @@ class Lane:
         except CallFailed as failure:
             return self._end(request, failure)
 
-    def _give_up(self, state: RetryCallState) -> bool:
-        """Return True when a request has failed too often; while the circuit is open, wait on."""
-        error = state.outcome.exception() if state.outcome else None
-        if isinstance(error, CallFailed) and error.status == TOO_MANY:
-            return state.attempt_number >= THROTTLED_TRIES
-        if self._breaker.open:
-            return self._breaker.exhausted
-        return state.attempt_number >= TRIES
-
     async def _send(self, request: Request) -> Reply:
-        async with self._breaker.passage(), self._clients.pace.slot(request) as sent_in:
-            provider = self._clients.get(*self._endpoints.get(self._name, self._config))
-            price = self._purse.price(self._name)
-            reservation = self._purse.reserve(request)
-            try:
-                with self._on_its_way():
-                    reply = await provider.send(request)
-            except CallFailed as failure:
-                # Where no answer came, one may have been made and charged all the same.
-                lost = Charge(price.most(request), "unknown")
-                charge = lost if failure.status is None else NOT_CHARGED
-                reply = without_answer(request.key, FAILED, failure.in_short)
-                self._keep(request, reply, reservation, charge)
-                self._note_failure(failure, sent_in)
-                raise
-            charge = price.charge(request, reply.prompt_tokens, reply.completion_tokens)
+        while True:
+            async with (
+                self._breaker.passage() as probe,
+                self._clients.pace.slot(request) as sent_in,
+            ):
+                if probe or not self._breaker.open:  # it may have opened while this call waited
+                    return await self._send_now(request, sent_in, probe=probe)
+
+    async def _send_now(self, request: Request, sent_in: int, *, probe: bool) -> Reply:
+        provider = self._clients.get(*self._endpoints.get(self._name, self._config))
+        price = self._purse.price(self._name)
+        reservation = self._purse.reserve(request)
+        try:
+            reply = await self._exchange(provider, request)
+        except CallFailed as failure:
+            # Where no answer came, one may have been made and charged all the same.
+            lost = Charge(price.most(request), "unknown")
+            charge = lost if failure.status is None else NOT_CHARGED
+            reply = without_answer(request.key, FAILED, failure.in_short)
             self._keep(request, reply, reservation, charge)
-            self._breaker.answered()
-            self._clients.pace.answered()
-            self._answered += 1
-            return reply
+            self._note_failure(failure, sent_in, probe=probe)
+            raise
+        charge = price.charge(request, reply.prompt_tokens, reply.completion_tokens)
+        self._keep(request, reply, reservation, charge)
+        self._breaker.answered()
+        self._clients.pace.answered()
+        self._answered += 1
+        return reply
+
+    async def _exchange(self, provider: Provider, request: Request) -> Reply:
+        """Send once; the SDKs limit the time of each read, this limits the whole."""
+        seconds = self._config.timeout_s
+        try:
+            with self._on_its_way():
+                async with asyncio.timeout(seconds):
+                    return await provider.send(request)
+        except TimeoutError:
+            raise CallFailed(None, "timeout", f"no whole answer in {seconds:g} s") from None
 
     @contextmanager
     def _on_its_way(self) -> Iterator[None]:
@@ -168,11 +180,12 @@ class Lane:
         self._ledger.record(request, reply, reservation, charge)
         self._purse.spent += charge.micro_usd
 
-    def _note_failure(self, failure: CallFailed, sent_in: int) -> None:
+    def _note_failure(self, failure: CallFailed, sent_in: int, *, probe: bool) -> None:
         if failure.status == TOO_MANY:
-            self._clients.pace.throttled(sent_in, failure.retry_after)
+            self._clients.pace.throttled(sent_in)
+        self._clients.pace.hold(failure.retry_after)
         if failure.status is None or failure.status >= 500:
-            self._breaker.failed()
+            self._breaker.failed(probe=probe)
         else:
             self._breaker.answered()
 
@@ -188,6 +201,25 @@ class Lane:
         reply = without_answer(request.key, ERROR, failure.in_short)
         self._ledger.record(request, reply)
         return reply
+
+
+class _Patience:
+    """When one request has failed too often; a 429 or an outage is not its own failure."""
+
+    def __init__(self, breaker: Breaker) -> None:
+        self._breaker = breaker
+        self._throttled = self._failed = 0
+
+    def __call__(self, state: RetryCallState) -> bool:
+        """Return True to give up; while the circuit is open, wait on."""
+        error = state.outcome.exception() if state.outcome else None
+        if isinstance(error, CallFailed) and error.status == TOO_MANY:
+            self._throttled += 1
+            return self._throttled >= THROTTLED_TRIES
+        if self._breaker.open:
+            return self._breaker.exhausted
+        self._failed += 1
+        return self._failed >= TRIES
 
 
 def _ending(name: str, config: ModelConfig, request: Request, failure: CallFailed) -> PipelineError:

@@ -50,36 +50,43 @@ class Pace:
             await self._change.wait_for(lambda: self._flying < int(self.limit))
             self._flying += 1
         try:
+            await self._turn(request)
             while (left := self._not_before - time.monotonic()) > 0:
                 await asyncio.sleep(left)
-            if self._tokens is not None:
-                size = likely_prompt_tokens(request) + request.max_tokens
-                await self._tokens.acquire(min(size, self._tokens_a_minute))
-            if self._requests is not None:
-                await self._requests.acquire()
+                await self._turn(request)  # so that those held back do not go all at once
             yield self._cuts
         finally:
             async with self._change:
                 self._flying -= 1
                 self._change.notify(2)  # its own place, and one by which the limit may have grown
 
+    async def _turn(self, request: Request) -> None:
+        """Wait as the rates demand."""
+        if self._tokens is not None:
+            size = likely_prompt_tokens(request) + request.max_tokens
+            await self._tokens.acquire(min(size, self._tokens_a_minute))
+        if self._requests is not None:
+            await self._requests.acquire()
+
     def answered(self) -> None:
         """Note an answer: room for more."""
         step = 1.0 if self._starting else 1.0 / self.limit
         self.limit = min(float(self._most), self.limit + step)
 
-    def throttled(self, sent_in: int, retry_after: float | None = None) -> None:
-        """Note a 429: half as many from now on, and none before the seconds it asks to wait.
+    def hold(self, retry_after: float | None) -> None:
+        """Let no call go out before the seconds that the provider asks to wait, if it does."""
+        self._not_before = max(self._not_before, time.monotonic() + (retry_after or 0.0))
+
+    def throttled(self, sent_in: int) -> None:
+        """Note a 429: half as many from now on.
 
         Args:
             sent_in: Round of the call; several 429 of one round halve the limit once.
-            retry_after: Seconds that the provider asks to wait, or None.
         """
         if sent_in == self._cuts:
             self._cuts += 1
             self._starting = False
             self.limit = max(1.0, self.limit / 2)
-        self._not_before = max(self._not_before, time.monotonic() + (retry_after or 0.0))
 
 
 def _bucket(a_minute: int) -> AsyncLimiter | None:

@@ -1,0 +1,44 @@
+"""What a build may cost, before anything is sent."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from pipeline import build as runner
+from pipeline import show
+from pipeline.config import Config
+from pipeline.estimate import estimate
+from tests.loopback import ChatServer
+
+World = Callable[..., Config]
+
+
+def test_plan_measures_what_replies_used_and_leaves_no_ledger_behind(
+    world: World, server: ChatServer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    limit = {"models.g-one.requests_per_minute": 2, "models.g-two.batch": {"requests": 5}}
+    config = world(select__scenarios=20, select__reserve=0, **limit)
+    runner.build(config, until="select")
+    before = estimate(config, selected=True)
+    assert [row.calls for row in before] == [20, 20]
+    assert [row.minutes for row in before] == [10.0, 0.0]
+    assert [row.measured for row in before] == [None, None]
+    assert not Path(config.build.ledger).exists()
+    server.faults.extend(["truncated"] * 4)
+    runner.build(world(select__scenarios=20, select__reserve=0), until="generate")
+    after = estimate(world(select__scenarios=20, **{"models.g-one.top_p": 0.5}), selected=True)
+    assert [row.calls for row in after] == [20, 0]
+    usage = after[0].measured
+    assert usage is not None
+    assert (usage.replies, usage.unusable) == (44, 4)
+    # Ten prompt tokens at $1 and five of completion at $4 a million; one answer in eleven is lost.
+    assert after[0].expected_online_micro == 20 * 30 * 44 / 40
+    assert after[0].expected_batch_micro == 20 * 15 * 44 / 40
+    show.print_estimate(config, selected=False)
+    shown = capsys.readouterr().out
+    assert "10 min at the configured limits" in shown
+    assert "up to a day a round of batches" in shown
+    assert "expected from 44 replies" in shown
