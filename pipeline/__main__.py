@@ -66,7 +66,7 @@ def _disk_full(error: BaseException | None) -> bool:
 
 
 def _interrupt(*_: object) -> None:
-    raise KeyboardInterrupt
+    signal.raise_signal(signal.SIGINT)  # which awaits the answers that are on their way
 
 
 def _fail(message: str, status: int) -> int:

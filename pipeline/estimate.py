@@ -97,7 +97,7 @@ def _estimate(config: Config, caller: Caller, name: str, *, selected: bool) -> E
         prompt = calls * (frame + round(config.screen.max_words * _TOKENS_A_WORD))
         likely = prompt
     price = _price(config, model)
-    usage = caller.ledger.usage(model.model)
+    usage = caller.ledger.usage(model.model, model.max_tokens, model.temperature)
     known = usage if usage.replies >= _ENOUGH_REPLIES else None
     completion = calls * model.max_tokens
     return Estimate(

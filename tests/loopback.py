@@ -69,7 +69,7 @@ class ChatServer:
         if isinstance(fault, int):
             told = {"message": f"status {fault}", "code": self.code}
             content = {"error": told, "request_id": "r", **told}  # OpenAI's form and DashScope's
-            headers = {"retry-after": self.retry_after}
+            headers = {"retry-after": self.retry_after, "location": str(request.url)}
             return body, "", JSONResponse(content, fault, headers=headers)
         if fault == "drop":
             request.scope["transport_to_close"].abort()
@@ -94,7 +94,8 @@ class ChatServer:
             text = ""
         elif fault == "filtered":
             text, finish = "", "content_filter"
-        message = {"role": "assistant", "content": text, "refusal": refusal}
+        content = [{"type": "text", "text": text}] if fault == "parts" else text
+        message = {"role": "assistant", "content": content, "refusal": refusal}
         return {
             "id": "chatcmpl-1",
             "object": "chat.completion",

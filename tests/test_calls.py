@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import socket
 import sqlite3
 from fractions import Fraction
 from pathlib import Path
@@ -147,6 +148,20 @@ def test_passing_faults_are_retried(
     assert len(server.bodies) == 3
 
 
+def test_text_in_parts_is_read_and_a_redirect_is_not_followed(
+    tmp_path: Path, server: ChatServer, model: ModelConfig
+) -> None:
+    if is_native(model):
+        pytest.skip("of OpenAI-compatible endpoints")
+    server.faults.append("parts")
+    (reply,) = ask(tmp_path / "l", model)
+    assert reply.outcome == "ok"
+    server.faults.extend([307] * 20)
+    with pytest.raises(BadInputError, match="answered status 307"):
+        ask(tmp_path / "l", model, 2)
+    assert len(server.bodies) == 2
+
+
 @pytest.mark.parametrize("code", ["insufficient_quota", "Arrearage"])
 def test_a_spent_account_stops_at_once(
     tmp_path: Path, server: ChatServer, model: ModelConfig, code: str
@@ -263,6 +278,28 @@ def test_an_error_status_costs_nothing_and_a_lost_answer_costs_its_reservation(
     assert money.measured == 30
     assert money.unknown > 200  # the whole reservation: fifty tokens of completion and the prompt
     assert (money.open, money.open_requests) == (0, 0)
+
+
+def test_where_no_connection_came_about_nothing_is_charged(
+    tmp_path: Path, model: ModelConfig
+) -> None:
+    closed = socket.socket()
+    closed.bind(("127.0.0.1", 0))  # bound and not listening: refused
+    port = closed.getsockname()[1]
+    with closed, pytest.raises(StageError, match="no answer from"):
+        ask(tmp_path / "l", dataclasses.replace(model, base_url=f"http://127.0.0.1:{port}/v1"), 5)
+    with Ledger(tmp_path / "l") as ledger:
+        assert ledger.money() == Money(0, 0, 0, 0)
+        assert ledger.outcomes()["failed"] > 5
+
+
+def test_calls_on_their_way_that_fill_the_cap_are_waited_for(
+    tmp_path: Path, server: ChatServer, model: ModelConfig
+) -> None:
+    # One reservation is some 300 to 400 micro-dollars; only one fits beside the ten answers.
+    assert [r.outcome for r in ask(tmp_path / "l", model, 10, cap_usd=0.00075)] == ["ok"] * 10
+    with Ledger(tmp_path / "l") as ledger:
+        assert ledger.committed() == 300
 
 
 def test_the_cap_is_never_exceeded_and_holds_across_restarts(

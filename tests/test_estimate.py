@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -27,18 +28,25 @@ def test_plan_measures_what_replies_used_and_leaves_no_ledger_behind(
     assert [row.minutes for row in before] == [10.0, 0.0]
     assert [row.measured for row in before] == [None, None]
     assert not Path(config.build.ledger).exists()
-    server.faults.extend(["truncated"] * 4)
+    asked: list[str] = []
+
+    def rule(body: dict[str, Any]) -> str:
+        """Cut off the first four answers of g-one."""
+        asked.extend(["g-one"] if body["temperature"] == 0 else [])
+        return "truncated" if body["temperature"] == 0 and len(asked) <= 4 else ""
+
+    server.rule = rule
     runner.build(world(select__scenarios=20, select__reserve=0), until="generate")
     after = estimate(world(select__scenarios=20, **{"models.g-one.top_p": 0.5}), selected=True)
     assert [row.calls for row in after] == [20, 0]
     usage = after[0].measured
     assert usage is not None
-    assert (usage.replies, usage.unusable) == (44, 4)
-    # Ten prompt tokens at $1 and five of completion at $4 a million; one answer in eleven is lost.
-    assert after[0].expected_online_micro == 20 * 30 * 44 / 40
-    assert after[0].expected_batch_micro == 20 * 15 * 44 / 40
+    assert (usage.replies, usage.unusable) == (24, 4)
+    # Ten prompt tokens at $1 and five of completion at $4 a million; one answer in six is lost.
+    assert after[0].expected_online_micro == 20 * 30 * 24 / 20
+    assert after[0].expected_batch_micro == 20 * 15 * 24 / 20
     show.print_estimate(config, selected=False)
     shown = capsys.readouterr().out
     assert "10 min at the configured limits" in shown
     assert "up to a day a round of batches" in shown
-    assert "expected from 44 replies" in shown
+    assert "expected from 24 replies" in shown

@@ -14,20 +14,25 @@ _PROBES = 8
 
 
 class Breaker:
-    """Counts failures in a row of one model's calls, whichever requests they belong to.
+    """Counts failures in a row of one model's calls.
 
-    After `_TRIP` in a row it is open: calls wait, and one at a time goes out as a probe, after a
-    pause that doubles. The first answer closes it; `_PROBES` failed probes exhaust it.
+    After `_TRIP` in a row, of at least two different requests (one may be to blame itself), it is
+    open: calls wait, and one at a time goes out as a probe, after a pause that doubles. The first
+    answer closes it; `_PROBES` failed probes exhaust it.
     """
 
     def __init__(self) -> None:
         self._failures = self._failed_probes = 0
+        self._requests: set[str] = set()
         self._probe = asyncio.Lock()
 
     @property
     def open(self) -> bool:
         """True while the provider counts as down."""
-        return self._failures >= _TRIP
+        return self._is_down()
+
+    def _is_down(self) -> bool:
+        return self._failures >= _TRIP and len(self._requests) > 1
 
     @property
     def exhausted(self) -> bool:
@@ -37,17 +42,20 @@ class Breaker:
     def answered(self) -> None:
         """Note that the provider answered, be it with a 429."""
         self._failures = self._failed_probes = 0
+        self._requests.clear()
 
-    def failed(self, *, probe: bool) -> None:
+    def failed(self, key: str, *, probe: bool) -> None:
         """Note that no answer came, or a 5xx.
 
         Args:
+            key: The request's key.
             probe: What `passage` gave: calls that were in flight already exhaust no patience.
         """
         if probe and self.open:
             self._failed_probes += 1
         else:
             self._failures += 1
+            self._requests.add(key)
 
     @asynccontextmanager
     async def passage(self) -> AsyncIterator[bool]:
@@ -58,7 +66,7 @@ class Breaker:
         """
         while self.open:
             async with self._probe:
-                if self._failures < _TRIP:
+                if not self._is_down():
                     break  # it is back: those that waited go on side by side
                 if not self.exhausted:
                     await asyncio.sleep(_pause(self._failed_probes))

@@ -223,6 +223,7 @@ class _Session:
                 return
         if name not in self._online:
             lane = Lane(name, config, self._ledger, self._purse, self._endpoints, self._on_reply)
+            lane.peers = self._online
             self._online[name] = await lanes.enter_async_context(lane)
         await self._online[name].put(request)
 

@@ -41,7 +41,8 @@ class DashScopeChat:
         try:
             response: Any = await AioGeneration.call(**self._arguments(request))
         except (TimeoutError, aiohttp.ClientError, OSError) as error:
-            raise CallFailed(None, type(error).__name__, one_line(error)) from None
+            sent = not isinstance(error.__cause__ or error, aiohttp.ClientConnectorError)
+            raise CallFailed(None, type(error).__name__, one_line(error), sent=sent) from None
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             # The SDK reads the body before it looks at it: a web page, say, with status 200.
             raise CallFailed(None, "not_a_completion", one_line(error)) from None

@@ -227,14 +227,16 @@ class Ledger:
             (*dataclasses.astuple(reply), now(), batch),
         )
 
-    def usage(self, model: str) -> Usage:
-        """Return what the answers of a model (by the endpoint's name for it) used so far."""
+    def usage(self, model: str, max_tokens: int, temperature: float) -> Usage:
+        """Return what the answers of a model (by the endpoint's name) under two settings used."""
         row = self.db.execute(
             "SELECT count(*), coalesce(sum(outcome <> 'ok'), 0), coalesce(sum(prompt_tokens), 0), "
             "coalesce(sum(completion_tokens), 0) FROM attempt a JOIN request r USING (key) "
-            "WHERE json_extract(r.components, '$.model') = ? AND a.outcome NOT IN (?, ?) "
-            "AND a.prompt_tokens > 0",
-            (model, FAILED, ERROR),
+            "WHERE json_extract(r.components, '$.model') = ? "
+            "AND json_extract(r.components, '$.max_tokens') = ? "
+            "AND json_extract(r.components, '$.temperature') = ? "
+            "AND a.outcome NOT IN (?, ?) AND a.prompt_tokens > 0",
+            (model, max_tokens, temperature, FAILED, ERROR),
         ).fetchone()
         return Usage(*row)
 

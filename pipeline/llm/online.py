@@ -7,13 +7,13 @@ their next sending; answers on their way are paid for, so they are awaited and k
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception
 
 from pipeline.config import ModelConfig
-from pipeline.errors import BadInputError, PipelineError, StageError
+from pipeline.errors import BadInputError, BudgetError, PipelineError, StageError
 from pipeline.llm.breaker import Breaker
 from pipeline.llm.clients import Clients
 from pipeline.llm.endpoints import Endpoints
@@ -36,10 +36,16 @@ ITEM_ONLY = frozenset({400, 413, 422})
 """Statuses that refuse one request as it stands (too long, say), not the ones beside it."""
 _KEY_REFUSED = frozenset({401, 403})
 _ALL_REFUSED = 10
+_LOOK_AGAIN_S = 0.05
 
 
 class Lane:
-    """Asks one model; use as an async context manager, `put` requests, and leave it to finish."""
+    """Asks one model; use as an async context manager, `put` requests, and leave it to finish.
+
+    Attributes:
+        failure: What ended it, or None.
+        peers: The lanes of the other models that are asked at the same time.
+    """
 
     def __init__(
         self,
@@ -60,6 +66,12 @@ class Lane:
         self._closing = False
         self._answered = self._refused = 0
         self.failure: BaseException | None = None
+        self.peers: Mapping[str, Lane] = {}
+
+    @property
+    def sending(self) -> bool:
+        """True while a request is on its way."""
+        return bool(self._sending)
 
     async def __aenter__(self) -> Lane:
         count = self._config.concurrency
@@ -68,7 +80,7 @@ class Lane:
 
     async def __aexit__(self, kind: object, error: BaseException | None, _: object) -> None:
         if error is not None:
-            self._stop(error)
+            self.stop(error)
         while not all(worker.done() for worker in self._workers):
             try:
                 if self.failure is None:
@@ -79,7 +91,7 @@ class Lane:
                     self._cancel_idle()
                 await asyncio.wait(self._workers)
             except asyncio.CancelledError as interruption:  # Ctrl-C
-                self._stop(interruption)
+                self.stop(interruption)
         await self._clients.close()
         if error is None and self.failure is not None:
             raise self.failure
@@ -101,11 +113,13 @@ class Lane:
             try:
                 self._on_reply(await self._answer(request))
             except Exception as error:  # raised again where the lane is left
-                self._stop(error)
+                self.stop(error)
 
-    def _stop(self, error: BaseException) -> None:
-        self.failure = self.failure or error
-        self._cancel_idle()
+    def stop(self, error: BaseException) -> None:
+        """Send nothing more, nor let the peers; `error` is raised where the lanes are left."""
+        for lane in (self, *self.peers.values()):
+            lane.failure = lane.failure or error
+            lane._cancel_idle()
 
     def _cancel_idle(self) -> None:
         """End every worker that waits; those whose request is on its way finish it."""
@@ -137,16 +151,16 @@ class Lane:
     async def _send_now(self, request: Request, sent_in: int, *, probe: bool) -> Reply:
         provider = self._clients.get(*self._endpoints.get(self._name, self._config))
         price = self._purse.price(self._name)
-        reservation = self._purse.reserve(request)
+        reservation = await self._reserve(request)
         try:
             reply = await self._exchange(provider, request)
         except CallFailed as failure:
             # Where no answer came, one may have been made and charged all the same.
-            lost = Charge(price.most(request), "unknown")
-            charge = lost if failure.status is None else NOT_CHARGED
+            lost = failure.status is None and failure.sent
+            charge = Charge(price.most(request), "unknown") if lost else NOT_CHARGED
             reply = without_answer(request.key, FAILED, failure.in_short)
             self._keep(request, reply, reservation, charge)
-            self._note_failure(failure, sent_in, probe=probe)
+            self._note_failure(request, failure, sent_in, probe=probe)
             raise
         charge = price.charge(request, reply.prompt_tokens, reply.completion_tokens)
         self._keep(request, reply, reservation, charge)
@@ -154,6 +168,16 @@ class Lane:
         self._clients.pace.answered()
         self._answered += 1
         return reply
+
+    async def _reserve(self, request: Request) -> int | None:
+        """Set money aside; where only calls on their way fill the cap, wait for what they leave."""
+        while True:
+            try:
+                return self._purse.reserve(request)
+            except BudgetError:
+                if not any(lane.sending for lane in (self, *self.peers.values())):
+                    raise
+            await asyncio.sleep(_LOOK_AGAIN_S)
 
     async def _exchange(self, provider: Provider, request: Request) -> Reply:
         """Send once; the SDKs limit the time of each read, this limits the whole."""
@@ -180,18 +204,21 @@ class Lane:
         self._ledger.record(request, reply, reservation, charge)
         self._purse.spent += charge.micro_usd
 
-    def _note_failure(self, failure: CallFailed, sent_in: int, *, probe: bool) -> None:
+    def _note_failure(
+        self, request: Request, failure: CallFailed, sent_in: int, *, probe: bool
+    ) -> None:
         if failure.status == TOO_MANY:
             self._clients.pace.throttled(sent_in)
         self._clients.pace.hold(failure.retry_after)
         if failure.status is None or failure.status >= 500:
-            self._breaker.failed(probe=probe)
+            self._breaker.failed(request.key, probe=probe)
         else:
             self._breaker.answered()
 
     def _end(self, request: Request, failure: CallFailed) -> Reply:
         """Keep a request that cannot be answered as such, or raise what ends the stage."""
-        poison = may_pass(failure) and failure.status != TOO_MANY and self._answered
+        passing = may_pass(failure) and failure.status != TOO_MANY
+        poison = passing and (self._answered or self._answered_before(failure))
         if failure.status in ITEM_ONLY:
             self._refused += 1
             if self._refused >= _ALL_REFUSED and not self._answered:
@@ -201,6 +228,12 @@ class Lane:
         reply = without_answer(request.key, ERROR, failure.in_short)
         self._ledger.record(request, reply)
         return reply
+
+    def _answered_before(self, failure: CallFailed) -> bool:
+        """Return True if an endpoint that answers at all has answered this model's requests."""
+        config = self._config
+        known = self._ledger.usage(config.model, config.max_tokens, config.temperature)
+        return failure.status is not None and known.replies > 0
 
 
 class _Patience:

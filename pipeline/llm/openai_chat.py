@@ -29,7 +29,8 @@ class OpenAIChat:
             api_key=api_key or "none",
             timeout=timeout_s,
             max_retries=0,
-            http_client=openai.DefaultAioHttpClient(),  # takes half of the default's time a call
+            # Two thirds of the default's CPU time; and no POST is sent twice for a redirect.
+            http_client=openai.DefaultAioHttpClient(follow_redirects=False),
         )
         self._extra = extra or {}
 
@@ -41,7 +42,7 @@ class OpenAIChat:
         """Send one request and return its reply; see provider.Provider."""
         try:
             # What chat.completions.create puts on the wire; it would first look through the whole
-            # body for names to translate, which takes a third of a call and finds none here.
+            # body for names to translate, which takes 0.4 of 1.0 ms a call and finds none here.
             completion = await self._sdk.post(
                 "/chat/completions",
                 body={**body_of(request), **self._extra},
@@ -51,7 +52,8 @@ class OpenAIChat:
             raise failed(error) from None
         except _UNREADABLE as error:
             raise CallFailed(None, type(error).__name__, one_line(error)) from None
-        if not isinstance(completion, ChatCompletion):  # a web page, say, with status 200
+        # A web page, say, or an error object, with status 200.
+        if not isinstance(completion, ChatCompletion) or completion.choices is None:
             raise CallFailed(None, "not_a_completion", "the answer is no chat completion")
         return reply_of(request, completion)
 
@@ -65,7 +67,8 @@ def failed(error: openai.APIError) -> CallFailed:
     cause: BaseException = error
     for _ in range(2):
         cause = cause.__cause__ or cause
-    return CallFailed(None, type(cause).__name__, one_line(cause))
+    sent = not isinstance(cause, aiohttp.ClientConnectorError)
+    return CallFailed(None, type(cause).__name__, one_line(cause), sent=sent)
 
 
 def body_of(request: Request) -> dict[str, Any]:
@@ -97,10 +100,18 @@ def reply_of(request: Request, completion: ChatCompletion) -> Reply:
     usage = completion.usage
     return received(
         request,
-        text=(choice.message.content or "") if choice else "",
+        text=_text(choice.message.content) if choice else "",
         finish_reason=(choice.finish_reason or "") if choice else "",
         refusal=(choice.message.refusal or "") if choice else "",
-        model=completion.model,
+        model=completion.model or "",
         prompt_tokens=usage.prompt_tokens if usage else 0,
         completion_tokens=usage.completion_tokens if usage else 0,
     )
+
+
+def _text(content: Any) -> str:
+    """Return the text of a message; some endpoints send it in parts."""
+    if isinstance(content, list):
+        parts = (part.get("text") for part in content if isinstance(part, dict))
+        return "".join(part for part in parts if isinstance(part, str))
+    return content if isinstance(content, str) else ""

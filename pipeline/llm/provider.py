@@ -18,12 +18,14 @@ class CallFailed(Exception):  # noqa: N818 - reads as what happened
         code: The provider's own code, such as "insufficient_quota".
         message: One line for people.
         retry_after: Seconds that the provider asks to wait, or None.
+        sent: False if no connection came about, so that nothing can have been charged.
     """
 
     status: int | None
     code: str
     message: str
     retry_after: float | None = None
+    sent: bool = True
 
     @property
     def in_short(self) -> str:

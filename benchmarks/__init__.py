@@ -1,0 +1,1 @@
+"""Benchmarks of the call layer; README.md says what each measures."""
