@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from pipeline.config import BudgetConfig, ModelConfig
+from pipeline.config import BudgetConfig
+from pipeline.config_model import ModelConfig
 from pipeline.llm.call import Caller
 from pipeline.llm.request import Request
 from pipeline.paths import ROOT

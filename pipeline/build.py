@@ -9,7 +9,7 @@ from __future__ import annotations
 import resource
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -94,7 +94,7 @@ def build(
     """
     workspace = Path(config.build.workspace)
     with _locked(workspace, Path(config.build.dist)):
-        forced = False
+        forced = ran = False
         funnels: dict[str, Funnel] = {}
         for number, stage in enumerate(STAGES, start=1):
             forced = forced or stage.name == force_from
@@ -105,15 +105,29 @@ def build(
             else:
                 say(f"{label} {found.reasons[0]}")
                 _run(stage, config, workspace, found.parts, replay_only)
+                ran = True
             funnels[stage.name] = load_funnel(workspace, stage.name)
             if found.action != "skip":
                 say(f"    {summary(funnels[stage.name])}")
-            for warning in load_warnings(workspace, stage.name):
+                for line in load_notes(workspace, stage.name, "lines"):
+                    say(f"    {line}")
+            for warning in load_notes(workspace, stage.name, "warnings"):
                 say(f"    warning: {warning}")
             if stage.name == until:
                 return funnels
         mirror(workspace / "release" / "dist", Path(config.build.dist))
+        if ran:
+            _report(config, workspace, funnels)
     return funnels
+
+
+def _report(config: Config, workspace: Path, funnels: Mapping[str, Funnel]) -> None:
+    from pipeline.report import write_report  # drawing takes a second to load
+
+    lines = {name: load_notes(workspace, name, "lines") for name in funnels}
+    warnings = [line for name in funnels for line in load_notes(workspace, name, "warnings")]
+    path = write_report(workspace, config.build.name, funnels, lines, warnings)
+    say(f"report: {path}")
 
 
 def summary(funnel: Funnel) -> str:
@@ -128,10 +142,10 @@ def load_funnel(workspace: Path, stage: str) -> Funnel:
     return Funnel.from_json(read_json(workspace / stage / MANIFEST)["funnel"])
 
 
-def load_warnings(workspace: Path, stage: str) -> list[str]:
-    """Return what a finished stage's manifest warns of."""
+def load_notes(workspace: Path, stage: str, name: str) -> list[str]:
+    """Return the lines of one kind ("lines", "warnings") that a finished stage notes."""
     notes = (load_manifest(workspace, stage) or {}).get("notes", {})
-    return [str(warning) for warning in notes.get("warnings", [])]
+    return [str(line) for line in notes.get(name, [])]
 
 
 def load_manifest(workspace: Path, stage: str) -> dict[str, Any] | None:

@@ -25,6 +25,10 @@ from pipeline.cli_options import (
     Workspace,
     read_config,
 )
+from pipeline.cli_recheck import check_publish, hydrate, sync
+from pipeline.cli_reddit import sweep
+from pipeline.cli_screen import screen
+from pipeline.cli_sources import ingest
 from pipeline.errors import BadInputError, nearest
 from pipeline.progress import say
 
@@ -37,6 +41,12 @@ app = typer.Typer(
 
 app.add_typer(ledger_app, name="ledger")
 app.command()(batches)
+app.command()(screen)
+app.command()(sync)
+app.command()(hydrate)
+app.command("check-publish")(check_publish)
+app.command()(sweep)
+app.command()(ingest)
 
 
 @app.command()
@@ -103,9 +113,9 @@ def plan(
     items = runner.plan(config)
     for item in items:
         say(f"{item.stage.name:<9} {item.action:<26} {'; '.join(item.reasons[:3])}")
-    actions = {item.stage.name: item.action for item in items}
-    if actions["generate"] != "skip":
-        show.print_estimate(config, selected=actions["select"] == "skip")
+    done = {item.stage.name for item in items if item.action == "skip"}
+    if "generate" not in done:
+        show.print_estimate(config, done)
 
 
 @app.command()
@@ -162,6 +172,8 @@ def funnel(config_file: ConfigFile = DEMO, source: Source = "", workspace: Works
     show.print_funnel(funnels)
     for name, found in funnels.items():
         show.print_cells(name, found)
+        for line in runner.load_notes(place, name, "lines"):
+            say(f"    {line}")
 
 
 @app.command("trace")

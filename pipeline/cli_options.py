@@ -15,7 +15,7 @@ from pipeline.config_file import load, parse_override
 DEMO = Path("configs/demo.toml")
 ConfigFile = Annotated[Path, typer.Option("--config", "-c", help="Configuration (TOML).")]
 LedgerFile = Annotated[str, typer.Option(help="File that keeps the model replies.")]
-Source = Annotated[str, typer.Option(help="Dump of posts, instead of source.path.")]
+Source = Annotated[str, typer.Option(help="File of posts, instead of source.path.")]
 Scenarios = Annotated[int, typer.Option(help="Scenarios, instead of select.scenarios.")]
 Limit = Annotated[int, typer.Option(help="Read only this many lines of the source.")]
 Workspace = Annotated[str, typer.Option(help="Folder of the artifacts.")]

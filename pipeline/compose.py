@@ -59,7 +59,7 @@ def run(context: Context) -> Result:
     config = context.config
     design = load_design(config.compose.design)
     slots = context.tables["generate.slots"]
-    texts = dict(context.tables["select.candidates"].select("scenario_id", "scenario").iter_rows())
+    texts = dict(context.tables["rewrite.scenarios"].select("scenario_id", "scenario").iter_rows())
     actions: dict[tuple[str, str, str], tuple[str, str]] = {
         (scenario, value, generator): (action_id, action)
         for action_id, scenario, value, generator, action in context.tables["generate.actions"]

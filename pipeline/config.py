@@ -6,16 +6,24 @@ import dataclasses
 from dataclasses import field
 from typing import Annotated, Any, Literal
 
-from pydantic import ConfigDict, Field
+from pydantic import Field
 from pydantic.dataclasses import dataclass
 
-_STRICT = ConfigDict(extra="forbid", strict=True)
+from pipeline.config_model import STRICT, Count, ModelConfig, Positive
+
 Share = Annotated[float, Field(ge=0, le=1)]
-Count = Annotated[int, Field(ge=0)]
-Positive = Annotated[int, Field(ge=1)]
+ListingName = Annotated[
+    str,
+    Field(
+        pattern=r"^(new|hot|(top|controversial)(:(hour|day|week|month|year|all))?"
+        r"|search(:(hour|day|week|month|year|all))? \S.*)$"
+    ),
+]
+SafeUrl = Annotated[str, Field(pattern=r"^(https://[^/]+|http://127\.0\.0\.1(:\d+)?)$")]
+"""Secrets go there: encrypted, or not off this machine."""
 
 
-@dataclass(frozen=True, config=_STRICT)
+@dataclass(frozen=True, config=STRICT)
 class BuildConfig:
     """Where a build lives. None of these fields can change what is built, except the first three.
 
@@ -36,43 +44,65 @@ class BuildConfig:
     dist: str
 
 
-@dataclass(frozen=True, config=_STRICT)
+@dataclass(frozen=True, config=STRICT)
 class SourceConfig:
     """Where posts come from.
 
     Attributes:
         path: A dump (`.ndjson`, plain, `.gz` or `.zst`), or "sample" for the bundled posts.
-        html_escaped: True if the source escapes `&`, `<`, `>` once (dumps do, PRAW does not).
+        mapping: Name of a column mapping (configs/mappings.toml) if `path` is an export in CSV,
+            TSV or JSON; "" for a dump.
+        html_escaped: True if a dump escapes `&`, `<`, `>` once (published ones do, PRAW does not);
+            a mapping says it for itself.
+        author_key_env: Environment variable with the private key that authors' names are hashed
+            with; without it no hash is kept. Names in clear are never kept.
+        tombstones: File of posts that must not be used; see tombstones.py.
         max_bad_lines: Unreadable lines after which the scrape stops.
         limit: Read only this many lines; 0 reads all.
     """
 
     path: str
+    mapping: str = ""
     html_escaped: bool = True
+    author_key_env: str = "VALACT_AUTHOR_KEY"
+    tombstones: str = "tombstones.ndjson"
     max_bad_lines: Count = 10_000
     limit: Count = 0
 
 
-@dataclass(frozen=True, config=_STRICT)
+DropTag = Literal[
+    "recurring_thread", "update_post", "injection_like", "over_18", "minor", "self_harm", "sexual"
+]
+
+
+@dataclass(frozen=True, config=STRICT)
 class ScreenConfig:
-    """Rules that a post must pass; lengths in words of the body.
+    """What a post must be; lengths in words of the body.
 
     Attributes:
-        min_words: Shorter bodies are dropped (40 as published).
+        min_words: Shorter bodies are dropped (40 as published), links left out too.
         max_words: Longer bodies are dropped: they do not fit beside ten actions in a prompt.
         languages: ISO 639-1 codes that are kept.
-        drop_over_18: Drop posts that Reddit marks as adult.
-        require_question: Drop posts that ask nothing.
+        drop_tags: Posts with any of these tags are dropped; the first that fits is the reason.
+        require_tags: Posts without one of these tags are dropped.
     """
 
     min_words: Positive = 40
     max_words: Positive = 600
     languages: tuple[str, ...] = ("en",)
-    drop_over_18: bool = True
-    require_question: bool = True
+    drop_tags: tuple[DropTag, ...] = (
+        "recurring_thread",
+        "update_post",
+        "injection_like",
+        "over_18",
+        "minor",
+        "self_harm",
+        "sexual",
+    )
+    require_tags: tuple[Literal["question", "dilemma"], ...] = ("question", "dilemma")
 
 
-@dataclass(frozen=True, config=_STRICT)
+@dataclass(frozen=True, config=STRICT)
 class DedupConfig:
     """When two posts count as the same story.
 
@@ -93,7 +123,7 @@ class DedupConfig:
     pool_per_domain: Count = 0
 
 
-@dataclass(frozen=True, config=_STRICT)
+@dataclass(frozen=True, config=STRICT)
 class SelectConfig:
     """How many scenarios are drawn.
 
@@ -106,81 +136,56 @@ class SelectConfig:
     reserve: Count = 0
 
 
-@dataclass(frozen=True, config=_STRICT)
-class BatchConfig:
-    """That a model is asked by batch, and within which limits of the provider.
+@dataclass(frozen=True, config=STRICT)
+class VoteConfig:
+    """Who judges whether a post is a personal decision with several defensible courses.
 
     Attributes:
-        enabled: False asks online, whatever else stands here.
-        url: Address of an OpenAI-compatible batch API; empty for the model's own `base_url`.
-        requests: Most requests of one batch (OpenAI and DashScope: 50,000).
-        megabytes: Most megabytes of one batch's file (OpenAI: 200).
-        tokens: Most prompt tokens on their way at once, by your account's limit; 0 for none.
-        leftovers: What becomes of requests that a batch gave no answer to: "online", or "batch"
-            for up to two batches more.
+        voters: Two names from [models], or none to let every post through.
+        tie_breaker: A third name, asked where the two differ.
+        decides: False records the votes and drops nothing.
+        prompt: Prompt file in prompts/, without `.md`.
+        attempts: Times a model is asked for a usable vote.
     """
 
-    enabled: bool = True
-    url: str = ""
-    requests: Positive = 50_000
-    megabytes: Positive = 200
-    tokens: Count = 0
-    leftovers: Literal["online", "batch"] = "online"
+    voters: tuple[str, ...] = ()
+    tie_breaker: str = ""
+    decides: bool = True
+    prompt: str = "vote"
+    attempts: Positive = 2
 
 
-@dataclass(frozen=True, config=_STRICT)
-class ModelConfig:
-    """One model with its sampling settings, under the name that the release shows.
+@dataclass(frozen=True, config=STRICT)
+class RewriteConfig:
+    """How a post becomes a scenario that does not lead back to its author.
 
     Attributes:
-        provider: "openai" for any OpenAI-compatible endpoint; "dashscope" for Alibaba Cloud's own
-            API; "llama_cpp" for the bundled model, which the build serves on loopback by itself.
-        model: Model name as the endpoint knows it.
-        base_url: Endpoint; empty for "llama_cpp".
-        api_key_env: Environment variable that holds the key; empty if none is needed.
-        max_tokens: Most tokens of one reply.
-        temperature: Sampling temperature.
-        top_p: Nucleus sampling mass.
-        frequency_penalty: OpenAI's frequency penalty; DashScope has none.
-        seeded: Send a seed that is derived from the item's id.
-        limits_in_schema: Put the prompt's pattern into the JSON schema (endpoints differ in
-            support): a small model keeps to the form only by grammar.
-        concurrency: Most calls in flight at once; a build starts lower and finds its level.
-        requests_per_minute: The provider's limit; 0 for none.
-        tokens_per_minute: The provider's limit, prompt and `max_tokens` together; 0 for none.
-        timeout_s: Seconds after which a call counts as failed.
-        batch: Ask by batch, which costs less and takes up to a day.
+        model: A name from [models], none of the generators; "" if `release.text` needs none.
+        prompt: Prompt file in prompts/, without `.md`.
+        attempts: Times it is asked before the post is dropped.
+        reserve: Posts a domain, beyond the quota, that are made ready to replace others.
+        min_words: Least words of a retelling.
+        max_words: Most words of a retelling.
+        shared_run: So many words in a row that also stand in the post are too many.
+        review: Pairs of post and retelling that experts look at, drawn by id.
+        reviews: CSV file of what they said; see gate.read_reviews.
+        least_survival: Least share of these pairs in which the dilemma, the stakes and the options
+            survive; below it nothing is published.
     """
 
-    provider: Literal["openai", "dashscope", "llama_cpp"]
-    model: str
-    max_tokens: Positive
-    base_url: str = ""
-    api_key_env: str = ""
-    temperature: Annotated[float, Field(ge=0, le=2)] = 0.0
-    top_p: Annotated[float, Field(gt=0, le=1)] = 1.0
-    frequency_penalty: Annotated[float, Field(ge=-2, le=2)] = 0.0
-    seeded: bool = False
-    limits_in_schema: bool = False
-    concurrency: Positive = 1
-    requests_per_minute: Count = 0
-    tokens_per_minute: Count = 0
-    timeout_s: Annotated[float, Field(gt=0)] = 120.0
-    batch: BatchConfig | None = None
-
-    @property
-    def by_batch(self) -> bool:
-        """True if the model is asked by batch."""
-        return self.batch is not None and self.batch.enabled
+    model: str = ""
+    prompt: str = "rewrite"
+    attempts: Positive = 2
+    reserve: Count = 60
+    min_words: Positive = 40
+    max_words: Positive = 250
+    shared_run: Positive = 8
+    review: Count = 60
+    reviews: str = "annotations/rewriting_reviews.csv"
+    least_survival: Share = 0.9
 
 
-PACE_FIELDS = frozenset(
-    {"api_key_env", "concurrency", "requests_per_minute", "tokens_per_minute", "timeout_s", "batch"}
-)
-"""ModelConfig fields that change how fast an answer comes, not what it is."""
-
-
-@dataclass(frozen=True, config=_STRICT)
+@dataclass(frozen=True, config=STRICT)
 class GenerateConfig:
     """Who writes the actions.
 
@@ -195,7 +200,7 @@ class GenerateConfig:
     attempts: Positive = 3
 
 
-@dataclass(frozen=True, config=_STRICT)
+@dataclass(frozen=True, config=STRICT)
 class BudgetConfig:
     """What may be spent.
 
@@ -208,7 +213,7 @@ class BudgetConfig:
     prices: str = "configs/prices.toml"
 
 
-@dataclass(frozen=True, config=_STRICT)
+@dataclass(frozen=True, config=STRICT)
 class ComposeConfig:
     """How actions become questions.
 
@@ -219,22 +224,56 @@ class ComposeConfig:
     design: str = "cycle12"
 
 
-@dataclass(frozen=True, config=_STRICT)
+@dataclass(frozen=True, config=STRICT)
 class ReleaseConfig:
     """What the release folder says of itself.
 
     Attributes:
         title: Heading of the card.
-        text: What is published of a post; "verbatim" keeps a release of real posts local.
+        text: What is published of a post: a retelling ("rewritten"), nothing but its id ("ids"),
+            or its masked text ("verbatim", which keeps a release of real posts local).
         canary: GUID that stands in every row, so that training on the data can be detected.
     """
 
     title: str
-    text: Literal["verbatim"]
+    text: Literal["rewritten", "ids", "verbatim"]
     canary: str
 
 
-@dataclass(frozen=True, config=_STRICT)
+@dataclass(frozen=True, config=STRICT)
+class RedditConfig:
+    """What `sweep` asks of Reddit's Data API; a build never reads it.
+
+    Attributes:
+        subreddits: Names without "r/"; none for those of [domains].
+        listings: Asked in this order in every subreddit: "new", "hot", "top:TIME",
+            "controversial:TIME", "search:TIME QUERY", with TIME one of hour, day, week, month,
+            year, all ("all" if left out).
+        out: Dump that the posts are added to; not HTML-escaped.
+        max_per_listing: Most items read of one listing; Reddit itself ends near 1,000.
+        user_agent: Who asks, as Reddit wants it: "<platform>:<app>:<version> (by /u/<you>)".
+        client_id_env: Environment variable that holds the script app's id.
+        client_secret_env: Environment variable that holds its secret.
+        timeout_s: Seconds after which a request counts as unanswered.
+        reddit_url: Where tokens come from.
+        oauth_url: Where listings come from.
+        short_url: Reddit's short links; PRAW wants to know them.
+    """
+
+    subreddits: tuple[str, ...] = ()
+    listings: tuple[ListingName, ...] = ("new", "top:all", "top:year", "hot", "controversial:all")
+    out: str = "posts/reddit.ndjson"
+    max_per_listing: Positive = 1000
+    user_agent: str = ""
+    client_id_env: str = "REDDIT_CLIENT_ID"
+    client_secret_env: str = "REDDIT_CLIENT_SECRET"  # noqa: S105 - a name, not a secret
+    timeout_s: Annotated[float, Field(gt=0)] = 30.0
+    reddit_url: SafeUrl = "https://www.reddit.com"
+    oauth_url: SafeUrl = "https://oauth.reddit.com"
+    short_url: SafeUrl = "https://redd.it"
+
+
+@dataclass(frozen=True, config=STRICT)
 class Config:
     """A whole build. `domains` maps each domain to its subreddits, in slot order."""
 
@@ -249,6 +288,9 @@ class Config:
     compose: ComposeConfig
     release: ReleaseConfig
     budget: BudgetConfig = BudgetConfig()
+    vote: VoteConfig = VoteConfig()
+    rewrite: RewriteConfig = RewriteConfig()
+    reddit: RedditConfig = RedditConfig()
     file: str = field(default="", kw_only=True)
 
     def section(self, name: str) -> Any:

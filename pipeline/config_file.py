@@ -12,7 +12,8 @@ from typing import Any, get_args, get_type_hints
 
 from pydantic import TypeAdapter, ValidationError
 
-from pipeline.config import BatchConfig, Config, ModelConfig
+from pipeline.config import Config
+from pipeline.config_model import BatchConfig, ModelConfig
 from pipeline.errors import BadInputError, nearest
 
 
@@ -87,6 +88,7 @@ def _check_references(config: Config) -> None:
             _check_batch(f"{config.file}: models.{name}.batch", model, model.batch)
     if len(set(config.generate.generators)) != 2:
         raise BadInputError(f"{config.file}: generate.generators: the two names must differ")
+    _check_roles(config)
     seen: dict[str, str] = {}
     for domain, subreddits in config.domains.items():
         for subreddit in subreddits:
@@ -99,6 +101,36 @@ def _check_references(config: Config) -> None:
             f"{config.file}: select.scenarios: {config.select.scenarios} cannot be split "
             f"equally over {len(config.domains)} domains"
         )
+
+
+def _check_roles(config: Config) -> None:
+    """Check who votes and who rewrites."""
+    vote, rewrite = config.vote, config.rewrite
+    named = {"vote.voters": vote.voters, "vote.tie_breaker": (vote.tie_breaker,)}
+    for key, names in (named | {"rewrite.model": (rewrite.model,)}).items():
+        for name in filter(None, names):
+            if name not in config.models:
+                raise BadInputError(
+                    f"{config.file}: {key}: '{name}' is not in [models]; "
+                    + nearest(name, config.models)
+                )
+    if vote.voters and (len(set(vote.voters)) != 2 or not vote.tie_breaker):
+        raise BadInputError(
+            f"{config.file}: vote.voters: give two different names and a tie_breaker, or none"
+        )
+    if config.release.text == "rewritten" and not rewrite.model:
+        raise BadInputError(
+            f'{config.file}: rewrite.model: missing; release.text = "rewritten" needs one'
+        )
+    wire = {name: (config.models[name].provider, config.models[name].model)
+            for name in config.generate.generators}  # fmt: skip
+    if rewrite.model:
+        model = config.models[rewrite.model]
+        if (model.provider, model.model) in wire.values() and model.provider != "llama_cpp":
+            raise BadInputError(
+                f"{config.file}: rewrite.model: {model.model} is a generator too; name another "
+                "model, or its options would fit its own words"
+            )
 
 
 def _check_batch(place: str, model: ModelConfig, batch: BatchConfig) -> None:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import polars as pl
 
-from pipeline import generate
+from pipeline import generate, rewrite, vote
 from pipeline.build import load_table
-from pipeline.config import Config, ModelConfig
+from pipeline.config import Config
+from pipeline.config_model import ModelConfig
 from pipeline.llm.call import Caller
 from pipeline.llm.ledger import IN_MEMORY, Ledger, Money, Usage
 from pipeline.llm.prices import FREE, Price, likely_prompt_tokens, load_prices, most_prompt_tokens
@@ -61,12 +63,13 @@ class Estimate:
     assumed: bool
 
 
-def estimate(config: Config, *, selected: bool) -> list[Estimate]:
+def estimate(config: Config, done: Collection[str]) -> list[Estimate]:
     """Return an estimate for each stage and model that it asks.
 
     Args:
         config: The build.
-        selected: True if the scenarios of this very configuration are drawn already.
+        done: Stages whose output is that of this very configuration; with "select" the real texts
+            are counted, with "rewrite" the real scenarios too.
 
     Raises:
         BadInputError: A model has no price.
@@ -74,17 +77,66 @@ def estimate(config: Config, *, selected: bool) -> list[Estimate]:
     ledger = Path(config.build.ledger)
     place = ledger if ledger.is_file() else IN_MEMORY
     with Caller(place, config.models, config.budget) as caller:
-        return [
-            _estimate(config, caller, name, selected=selected)
-            for name in config.generate.generators
-        ]
+        return [_estimate(config, caller, row, done) for row in _rounds(config, done)]
 
 
-def _estimate(config: Config, caller: Caller, name: str, *, selected: bool) -> Estimate:
-    model = config.models[name]
+@dataclass(frozen=True)
+class _Round:
+    """One stage's questions to one model.
+
+    Attributes:
+        stage: The stage.
+        model: The model's name in [models].
+        items: Posts or scenarios that it is asked about, at most.
+        texts: Yields the (id, text) of each, if they are drawn already.
+        first_request: Returns the request about one post (id, text).
+    """
+
+    stage: str
+    model: str
+    items: int
+    texts: Callable[[], Iterator[tuple[str, str]]]
+    first_request: Callable[[Caller, str, str], Request]
+
+
+def _rounds(config: Config, done: Collection[str]) -> Iterator[_Round]:
+    domains = len(config.domains)
+    quota = config.select.scenarios // domains
+    pool = (quota + config.select.reserve) * domains
+    for voter in config.vote.voters:
+        yield _Round(
+            "vote", voter, pool, partial(_posts, config, pool), partial(_vote, config, voter)
+        )
+    if config.release.text == "rewritten":
+        needed = min(pool, (quota + config.rewrite.reserve) * domains)
+        texts = partial(_posts, config, needed)
+        yield _Round("rewrite", config.rewrite.model, needed, texts, partial(_retelling, config))
+    total = config.select.scenarios
+    texts = partial(_scenarios, config) if "rewrite" in done else partial(_posts, config, total)
+    for name in config.generate.generators:
+        yield _Round("generate", name, total, texts, partial(_action, config, name))
+
+
+def _vote(config: Config, voter: str, caller: Caller, post_id: str, text: str) -> Request:
+    return vote.first_request(config, caller, voter, post_id, text)
+
+
+def _retelling(config: Config, caller: Caller, post_id: str, text: str) -> Request:
+    return rewrite.first_request(config, caller, post_id, text)
+
+
+def _action(config: Config, generator: str, caller: Caller, post_id: str, text: str) -> Request:
+    scenario = {"scenario_id": rewrite.scenario_id(text), "scenario": text}
+    return generate.first_request(config, caller, generator, scenario)
+
+
+def _estimate(config: Config, caller: Caller, row: _Round, done: Collection[str]) -> Estimate:
+    selected = "select" in done
+    model = config.models[row.model]
     calls = answered = prompt = likely = 0
     if selected:
-        for request in _first_requests(config, caller, name):
+        for post_id, text in row.texts():
+            request = row.first_request(caller, post_id, text)
             if caller.ledger.has(request.key):
                 answered += 1
                 continue
@@ -92,17 +144,16 @@ def _estimate(config: Config, caller: Caller, name: str, *, selected: bool) -> E
             prompt += most_prompt_tokens(request)
             likely += likely_prompt_tokens(request)
     else:
-        frame = most_prompt_tokens(generate.first_request(config, caller, name, "s", ""))
-        calls = config.select.scenarios
-        prompt = calls * (frame + round(config.screen.max_words * _TOKENS_A_WORD))
-        likely = prompt
+        frame = most_prompt_tokens(row.first_request(caller, "p", ""))
+        calls = row.items
+        prompt = likely = calls * (frame + round(config.screen.max_words * _TOKENS_A_WORD))
     price = _price(config, model)
     usage = caller.ledger.usage(model.model, model.max_tokens, model.temperature)
     known = usage if usage.replies >= _ENOUGH_REPLIES else None
     completion = calls * model.max_tokens
     return Estimate(
-        stage="generate",
-        model=name,
+        stage=row.stage,
+        model=row.model,
         calls=calls,
         answered=answered,
         prompt_tokens=prompt,
@@ -140,12 +191,17 @@ def _expected(price: Price, usage: Usage | None, calls: int) -> int:
     return math.ceil(calls * each * askings)
 
 
-def _first_requests(config: Config, caller: Caller, name: str) -> Iterator[Request]:
-    quota = config.select.scenarios // len(config.domains)
-    table = load_table(Path(config.build.workspace), "select.candidates")
-    rows = table.filter(pl.col("rank") < quota).select("scenario_id", "scenario")
-    for scenario_id, text in rows.iter_rows():
-        yield generate.first_request(config, caller, name, scenario_id, text)
+def _posts(config: Config, most: int) -> Iterator[tuple[str, str]]:
+    """Yield (id, text) of the posts that are drawn first, the same number of each domain."""
+    table = load_table(Path(config.build.workspace), "select.pool")
+    rows = table.filter(pl.col("rank") < most // len(config.domains)).sort("post_id")
+    yield from rows.select("post_id", "text").iter_rows()
+
+
+def _scenarios(config: Config) -> Iterator[tuple[str, str]]:
+    table = load_table(Path(config.build.workspace), "rewrite.scenarios")
+    for slot in generate.slots_of(config, table)[0]:
+        yield slot.scenario["scenario_id"], slot.scenario["scenario"]
 
 
 def spent(config: Config) -> Money:

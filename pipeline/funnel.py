@@ -74,7 +74,8 @@ def count(stage: str, unit: str, entered: int, kept: pl.DataFrame, dropped: pl.D
     cells: dict[tuple[str, str, str], int] = {}
     for domain, n in kept.group_by("domain").len().iter_rows():
         cells[(domain or NO_DOMAIN, "kept", "")] = n
-    grouped = dropped.group_by("domain", "outcome", "reason").len()
-    for domain, outcome, reason, n in grouped.iter_rows():
+    # The streaming engine, since a whole month of Reddit drops tens of millions of lines.
+    grouped = dropped.lazy().group_by("domain", "outcome", "reason").len()
+    for domain, outcome, reason, n in grouped.collect(engine="streaming").iter_rows():
         cells[(domain or NO_DOMAIN, outcome, reason)] = n
     return Funnel(unit=unit, entered=entered, cells=dict(sorted(cells.items())))

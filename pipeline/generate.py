@@ -13,12 +13,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from pipeline import funnel, schema
-from pipeline.artifacts import content_id, sha256_text
+import polars as pl
+
+from pipeline import asking, funnel, schema
+from pipeline.artifacts import content_id
+from pipeline.asking import Question
 from pipeline.config import Config
 from pipeline.errors import StageError
 from pipeline.llm.call import Caller
-from pipeline.llm.reply import Reply, read_json
 from pipeline.llm.request import Request
 from pipeline.prompts import Prompt, load_prompt
 from pipeline.stage import Context, Result
@@ -30,7 +32,7 @@ Actions = dict[str, str]
 
 
 @dataclass
-class _Slot:
+class Slot:
     """A place in the dataset and the scenario that holds it now."""
 
     number: int
@@ -47,19 +49,8 @@ def run(context: Context) -> Result:
         BadInputError: A key is missing or refused.
     """
     config = context.config
-    candidates = context.tables["select.candidates"]
-    quota = config.select.scenarios // len(config.domains)
-    ranked = candidates.sort("domain", "rank")
-    reserve: dict[str, list[Row]] = {domain: [] for domain in config.domains}
-    slots: list[_Slot] = []
-    position = {domain: place for place, domain in enumerate(config.domains)}
-    for row in ranked.iter_rows(named=True):
-        if row["rank"] < quota:
-            number = slot_number(row["rank"], position[row["domain"]], len(config.domains))
-            slots.append(_Slot(number, row))
-        else:
-            reserve[row["domain"]].append(row)
-    slots.sort(key=lambda slot: slot.number)
+    candidates = context.tables["rewrite.scenarios"]
+    slots, reserve = slots_of(config, candidates)
 
     dropped: list[dict[str, str | None]] = []
     with Caller(
@@ -83,6 +74,34 @@ def run(context: Context) -> Result:
         funnel=funnel.count("generate", "scenario", candidates.height, kept, gone),
         notes=notes,
     )
+
+
+def slots_of(config: Config, candidates: pl.DataFrame) -> tuple[list[Slot], dict[str, list[Row]]]:
+    """Return the slots with their first scenarios, and what is left of each domain's reserve.
+
+    The scenario of rank k holds the k-th slot of its domain. Where an earlier stage dropped it, the
+    first of the reserve takes its place, and no other scenario moves.
+
+    Raises:
+        StageError: A domain has too few scenarios.
+    """
+    quota = config.select.scenarios // len(config.domains)
+    slots: list[Slot] = []
+    reserves: dict[str, list[Row]] = {}
+    for place, domain in enumerate(config.domains):
+        rows: list[Row] = list(candidates.filter(domain=domain).sort("rank").iter_rows(named=True))
+        reserve = [row for row in rows if row["rank"] >= quota]
+        first = {row["rank"]: row for row in rows if row["rank"] < quota}
+        for rank in range(quota):
+            if rank not in first and not reserve:
+                raise StageError(
+                    f"{domain}: {len(rows)} scenarios are left for {quota} slots; raise "
+                    "select.reserve, or give more posts"
+                )
+            row = first[rank] if rank in first else reserve.pop(0)
+            slots.append(Slot(slot_number(rank, place, len(config.domains)), row))
+        reserves[domain] = reserve
+    return sorted(slots, key=lambda slot: slot.number), reserves
 
 
 def slot_number(rank: int, domain: int, domains: int) -> int:
@@ -123,10 +142,10 @@ def problem_of(actions: Actions) -> str:
 def _fill(
     config: Config,
     caller: Caller,
-    slots: list[_Slot],
+    slots: list[Slot],
     reserve: dict[str, list[Row]],
     dropped: list[dict[str, str | None]],
-) -> list[_Slot]:
+) -> list[Slot]:
     """Ask both generators; return the slots that hold a new scenario and must be asked again."""
     failed = _ask(config, caller, slots)
     again = []
@@ -146,99 +165,48 @@ def _fill(
     return again
 
 
-def _ask(config: Config, caller: Caller, slots: list[_Slot]) -> dict[int, str]:
-    """Let both generators write for these slots; return {slot: why} where one could not.
-
-    Both are asked in the same round, so that two providers, or two providers' batches, work side
-    by side.
-    """
-    forms = _reply_forms(config)
-    problems: dict[tuple[int, str], str] = {}
+def _ask(config: Config, caller: Caller, slots: list[Slot]) -> dict[int, str]:
+    """Let both generators write for these slots; return {slot: why} where one could not."""
     pairs = [(slot, generator) for slot in slots for generator in config.generate.generators]
-    for attempt in range(config.generate.attempts):
-        requests = (
-            _request(
-                config,
-                caller,
-                generator,
-                (slot.scenario["scenario_id"], slot.scenario["scenario"]),
-                attempt,
-                problems.get((slot.number, generator), ""),
-                forms[generator],
-            )
-            for slot, generator in pairs
-        )
-        label = "actions" if attempt == 0 else f"actions, asked again ({attempt})"
-        left = []
-        for pair, reply in zip(pairs, caller.ask(requests, label, len(pairs)), strict=True):
-            slot, generator = pair
-            actions, problem = _read(reply, forms[generator])
-            if actions is None:
-                problems[slot.number, generator] = problem
-                left.append(pair)
-            else:
-                slot.written[generator] = (actions, reply.key)
-        pairs = left
-        if not pairs:
-            break
-    return {
-        slot.number: f"{generator}: {problems[slot.number, generator]}" for slot, generator in pairs
-    }
+    answers = asking.ask(
+        caller,
+        [_question(config, generator, slot.scenario) for slot, generator in pairs],
+        lambda _, data: problem_of(_tidy(data)),
+        attempts=config.generate.attempts,
+        seed=config.build.seed,
+        label="actions",
+    )
+    failed = {}
+    for (slot, generator), answer in zip(pairs, answers, strict=True):
+        if answer.data is None:
+            failed[slot.number] = f"{generator}: {answer.problem}"
+        else:
+            slot.written[generator] = (_tidy(answer.data), answer.key)
+    return failed
 
 
-def _reply_forms(config: Config) -> dict[str, str]:
-    prompt = load_prompt(config.generate.prompt)
-    return {
-        name: reply_schema(prompt, limits=config.models[name].limits_in_schema)
-        for name in config.generate.generators
-    }
+def _tidy(data: Mapping[str, Any]) -> Actions:
+    return {value: mask(" ".join(clean(data[value]).split()))[0] for value in value_ids()}
 
 
-def first_request(
-    config: Config, caller: Caller, generator: str, scenario_id: str, scenario: str
-) -> Request:
+def first_request(config: Config, caller: Caller, generator: str, scenario: Row) -> Request:
     """Return the request that asks a generator about a scenario for the first time."""
-    form = _reply_forms(config)[generator]
-    return _request(config, caller, generator, (scenario_id, scenario), 0, "", form)
+    question = _question(config, generator, scenario)
+    return asking.request_of(caller, question, 0, "", config.build.seed)
 
 
-def _request(
-    config: Config,
-    caller: Caller,
-    generator: str,
-    scenario: tuple[str, str],
-    attempt: int,
-    problem: str,
-    reply_form: str,
-) -> Request:
-    scenario_id, text = scenario
+def _question(config: Config, generator: str, scenario: Row) -> Question:
+    prompt = load_prompt(config.generate.prompt)
     values = [{"id": v.id, "definition": v.definition} for v in load_values()]
-    messages = load_prompt(config.generate.prompt).render(scenario=text, values=values)
-    if problem:
-        messages += load_prompt("ask_again").render(problem=problem)
-    seed = int(sha256_text(f"{config.build.seed}/{scenario_id}/{generator}/{attempt}")[:7], 16)
-    return caller.request(
-        generator,
-        messages,
-        item=f"{scenario_id} by {generator}",
-        schema=reply_form,
-        replicate=attempt,
-        seed=seed,
+    return Question(
+        model=generator,
+        item=scenario["scenario_id"],
+        messages=prompt.render(scenario=scenario["scenario"], values=values),
+        schema=reply_schema(prompt, limits=config.models[generator].limits_in_schema),
     )
 
 
-def _read(reply: Reply, reply_form: str) -> tuple[Actions | None, str]:
-    if reply.outcome != "ok":
-        return None, f"{reply.outcome}: {reply.detail}"
-    data, problem = read_json(reply.text, reply_form)
-    if data is None:  # a stored reply that the schema of today refuses
-        return None, problem
-    actions = {value: mask(" ".join(clean(data[value]).split()))[0] for value in value_ids()}
-    problem = problem_of(actions)
-    return (None, problem) if problem else (actions, "")
-
-
-def _slot_row(slot: _Slot) -> dict[str, Any]:
+def _slot_row(slot: Slot) -> dict[str, Any]:
     return {
         "slot": slot.number,
         "scenario_id": slot.scenario["scenario_id"],
@@ -247,7 +215,7 @@ def _slot_row(slot: _Slot) -> dict[str, Any]:
     }
 
 
-def _action_rows(slot: _Slot) -> Iterable[dict[str, Any]]:
+def _action_rows(slot: Slot) -> Iterable[dict[str, Any]]:
     scenario_id = slot.scenario["scenario_id"]
     for generator, (actions, key) in slot.written.items():
         for value, action in actions.items():

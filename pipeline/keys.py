@@ -12,15 +12,23 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from pipeline import tombstones
 from pipeline.artifacts import canonical_json, sha256_file, sha256_text
-from pipeline.config import PACE_FIELDS, Config
+from pipeline.config import Config
+from pipeline.config_model import PACE_FIELDS
 from pipeline.errors import BadInputError
 from pipeline.paths import DESIGNS, HUB_RELEASE, PROMPTS, ROOT, source_path
 from pipeline.prompts import load_prompt
+from pipeline.sources.authors import author_key, fingerprint
+from pipeline.sources.mapping import load_mapping
 from pipeline.stage import Stage
 
-# Fields that say where things lie, not what they are; the source counts by its content instead.
-PLACE_FIELDS = {"build": {"workspace", "ledger", "dist"}, "source": {"path", "max_bad_lines"}}
+# Fields that say where things lie, not what they are; the source and the key that authors are
+# hashed with count by their content instead.
+PLACE_FIELDS = {
+    "build": {"workspace", "ledger", "dist"},
+    "source": {"path", "author_key_env", "tombstones", "max_bad_lines"},
+}
 _CACHE_FILE = ".source-digests.json"
 
 
@@ -50,6 +58,12 @@ def components(
     if stage.reads_source:
         path = source_path(config.source.path)
         found |= {"source.name": path.name, "source.sha256": source_digest(path, workspace)}
+        found["source.tombstones"] = sha256_text(
+            canonical_json(sorted(tombstones.load(Path(config.source.tombstones))))
+        )
+        found["source.author_key"] = fingerprint(author_key(config.source.author_key_env))
+        if config.source.mapping:
+            found |= _flat("source.mapping", load_mapping(config.source.mapping).content())
     found |= code(stage.run.__module__)
     return {name: str(value) for name, value in sorted(found.items())}
 

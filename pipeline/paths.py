@@ -7,6 +7,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 PROMPTS = ROOT / "prompts"
 HUB_RELEASE = ROOT / "hub_release"
+MAPPINGS = ROOT / "configs" / "mappings.toml"
+TEMPLATES = ROOT / "pipeline" / "templates"
 DESIGNS = ROOT / "pipeline" / "designs"
 SAMPLE_POSTS = ROOT / "pipeline" / "sources" / "sample_posts.ndjson"
 

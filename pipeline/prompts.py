@@ -17,6 +17,7 @@ from pipeline.errors import BadInputError, nearest
 from pipeline.paths import PROMPTS
 
 _HEADER = re.compile(r"\A\+\+\+\n(.*?)\n\+\+\+\n", re.DOTALL)
+_MARKER = re.compile(r"</([a-z]+)>")
 _ROLE = re.compile(r"^## (system|user|assistant)\n", re.MULTILINE)
 # Text for models, not for browsers: HTML escaping would change what the model reads.
 _ENVIRONMENT = Environment(undefined=StrictUndefined, autoescape=False)  # noqa: S701
@@ -45,17 +46,27 @@ class Prompt:
     def render(self, **variables: Any) -> tuple[tuple[str, str], ...]:
         """Return (role, text) of each message.
 
-        Text inside the variables is data: it is not rendered and cannot open a section.
+        Text inside the variables is data: it is not rendered, cannot open a section, and cannot
+        close the <markers> that the prompt puts around it.
 
         Raises:
             TypeError: If the variables given are not exactly those declared.
         """
         if set(variables) != set(self.variables):
             raise TypeError(f"prompt {self.name} takes {self.variables}, got {sorted(variables)}")
+        markers = {name for _, source in self.sections for name in _MARKER.findall(source)}
+        safe = {name: _without(markers, value) for name, value in variables.items()}
         return tuple(
-            (role, _ENVIRONMENT.from_string(source).render(variables).strip())
+            (role, _ENVIRONMENT.from_string(source).render(safe).strip())
             for role, source in self.sections
         )
+
+
+def _without(markers: set[str], value: Any) -> Any:
+    if not isinstance(value, str) or not markers:
+        return value
+    pattern = rf"<(?=\s*/?\s*(?:{'|'.join(sorted(markers))})\b)"
+    return re.sub(pattern, "\u2039", value, flags=re.IGNORECASE)
 
 
 @cache

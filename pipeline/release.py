@@ -33,11 +33,16 @@ def run(context: Context) -> Result:
     slots = context.tables["generate.slots"]
     used = slots["scenario_id"].implode()
     canary = pl.lit(context.config.release.canary).alias("canary")
+    # Where texts may not be published their place stays empty; `hydrate` fills it from the ids.
+    ids_only = context.config.release.text == "ids"
+    text = pl.lit("").alias("scenario") if ids_only else pl.col("scenario")
+    columns = (*SCENARIO_COLUMNS, "post_id", "body_sha256") if ids_only else SCENARIO_COLUMNS
     tables = {
-        "questions": context.tables["compose.questions"],
-        "scenarios": context.tables["select.candidates"]
+        "questions": context.tables["compose.questions"].with_columns(text),
+        "scenarios": context.tables["rewrite.scenarios"]
         .filter(pl.col("scenario_id").is_in(used))
-        .select(*SCENARIO_COLUMNS, canary)
+        .with_columns(text)
+        .select(*columns, canary)
         .sort("scenario_id"),
         "actions": context.tables["generate.actions"]
         .select(*ACTION_COLUMNS, canary)

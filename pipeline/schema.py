@@ -21,10 +21,11 @@ POSTS: Schema = {
     "over_18": pl.Boolean(),
     "flair": pl.String(),
     "removal": pl.String(),  # "none", "removed" or "deleted"
+    "author_hash": pl.String(),  # keyed, see sources/authors.py; null without a key
     "source_file": pl.String(),
     "source_line": pl.Int64(),  # 1-based
 }
-"""One row a post, whatever the source. No author."""
+"""One row a post, whatever the source. No author's name."""
 
 SCREENED: Schema = {
     **POSTS,
@@ -32,6 +33,54 @@ SCREENED: Schema = {
     "words": pl.Int64(),
     "masked": pl.List(pl.String()),  # kinds of personal data that were masked
 }
+
+TAGS = (
+    "recurring_thread",
+    "update_post",
+    "injection_like",
+    "over_18",
+    "minor",
+    "self_harm",
+    "sexual",
+    "question",
+    "dilemma",
+)
+"""What a post can be tagged with; see pipeline/tag.py for the rules."""
+
+TAGGED: Schema = {
+    **SCREENED,
+    "words_outside_links": pl.Int64(),
+    "language": pl.String(),  # ISO 639-1; null if unclear
+    "tags": pl.List(pl.String()),
+}
+
+POOL: Schema = {
+    "post_id": pl.String(),
+    "domain": pl.String(),
+    "subreddit": pl.String(),
+    "year": pl.Int32(),
+    "rank": pl.Int64(),  # place in the domain's draw: below the quota drawn, above it reserve
+    "text": pl.String(),
+    "body_sha256": pl.String(),  # of the cleaned body, to know the post again
+}
+
+VOTES: Schema = {
+    "post_id": pl.String(),
+    "model": pl.String(),  # name in [models]
+    "vote": pl.String(),  # "yes" or "no"
+    "reason": pl.String(),
+    "breaks_tie": pl.Boolean(),
+    "ledger_key": pl.String(),
+}
+
+PAIRS: Schema = {
+    "scenario_id": pl.String(),
+    "post_id": pl.String(),
+    "post": pl.String(),
+    "rewritten": pl.String(),
+    "ledger_key": pl.String(),
+}
+"""Posts beside their retellings, for experts: private, never released."""
 
 DUPLICATES: Schema = {
     "removed_id": pl.String(),
@@ -48,6 +97,7 @@ CANDIDATES: Schema = {
     "year": pl.Int32(),
     "rank": pl.Int64(),  # place in the domain's draw: below the quota drawn, above it reserve
     "scenario": pl.String(),
+    "body_sha256": pl.String(),  # of the post's cleaned body
 }
 
 SLOTS: Schema = {
@@ -80,6 +130,13 @@ QUESTIONS: Schema = {
     "target_value": pl.String(),
     "target_index": pl.Int64(),  # 0 to 3: the option that a selection or adoption item asks for
     "canary": pl.String(),
+}
+
+HYDRATED: Schema = {
+    "scenario_id": pl.String(),
+    "post_id": pl.String(),
+    "state": pl.String(),  # "same", "edited", "removed", "deleted" or "gone"
+    "scenario": pl.String(),  # empty unless the same
 }
 
 DROPPED: Schema = {

@@ -1,17 +1,17 @@
-"""Stage select: draw the scenarios by id, in equal parts over domains, with a reserve."""
+"""Stage select: draw posts by id, in equal parts over domains, with a reserve."""
 
 from __future__ import annotations
 
 import polars as pl
 
 from pipeline import funnel, schema
-from pipeline.artifacts import content_id, unit_interval
+from pipeline.artifacts import sha256_text, unit_interval
 from pipeline.errors import StageError
 from pipeline.stage import Context, Result
 
 
 def run(context: Context) -> Result:
-    """Draw `select.scenarios` scenarios and the reserve.
+    """Draw `select.scenarios` posts and the reserve.
 
     Within a domain the first post of each subreddit and year comes before the second of any, so
     that no forum or year fills the draw; ties are broken by a hash of the id and `build.seed`.
@@ -35,6 +35,9 @@ def run(context: Context) -> Result:
         posts.with_columns(
             draw=pl.Series(draw, dtype=pl.Float64),
             year=pl.col("created_utc").dt.year(),
+            body_sha256=pl.Series(
+                [sha256_text(body or "") for body in posts["body"]], dtype=pl.String
+            ),
         )
         .with_columns(
             turn=pl.struct("draw", "post_id").rank("ordinal").over("domain", "subreddit", "year")
@@ -45,15 +48,7 @@ def run(context: Context) -> Result:
         )
     )
     drawn = pl.col("rank") < quota + config.select.reserve
-    kept = (
-        order.filter(drawn)
-        .with_columns(
-            scenario="text",
-            scenario_id=pl.col("text").map_elements(scenario_id, return_dtype=pl.String),
-        )
-        .select(schema.CANDIDATES.keys())
-        .sort("scenario_id")
-    )
+    kept = order.filter(drawn).select(schema.POOL.keys()).sort("post_id")
     dropped = (
         order.filter(~drawn)
         .select(
@@ -66,12 +61,7 @@ def run(context: Context) -> Result:
         .sort("id")
     )
     return Result(
-        tables={"candidates": kept},
+        tables={"pool": kept},
         dropped=dropped,
         funnel=funnel.count("select", "post", posts.height, kept, dropped),
     )
-
-
-def scenario_id(text: str) -> str:
-    """Return the id of a scenario: a hash of its text, so it does not point to a post's author."""
-    return content_id("s", text)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from rich.console import Console
 from rich.table import Table
@@ -40,9 +40,9 @@ def print_cells(name: str, found: Funnel) -> None:
     Console().print(table)
 
 
-def print_estimate(config: Config, *, selected: bool) -> None:
+def print_estimate(config: Config, done: Collection[str]) -> None:
     """Print what the build's model calls may cost; see estimate.estimate."""
-    found = estimate(config, selected=selected)
+    found = estimate(config, done)
     say()
     say("model calls that are left:")
     for row in found:

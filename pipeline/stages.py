@@ -2,7 +2,19 @@
 
 from __future__ import annotations
 
-from pipeline import compose, dedup, generate, release, schema, scrape, screen, select
+from pipeline import (
+    compose,
+    dedup,
+    generate,
+    release,
+    rewrite,
+    schema,
+    scrape,
+    screen,
+    select,
+    tag,
+    vote,
+)
 from pipeline.stage import Stage
 
 STAGES: tuple[Stage, ...] = (
@@ -15,9 +27,16 @@ STAGES: tuple[Stage, ...] = (
         reads_source=True,
     ),
     Stage(
+        name="tag",
+        run=tag.run,
+        inputs=("scrape.posts",),
+        outputs={"posts": schema.TAGGED},
+        sections=(),
+    ),
+    Stage(
         name="screen",
         run=screen.run,
-        inputs=("scrape.posts",),
+        inputs=("tag.posts",),
         outputs={"posts": schema.SCREENED},
         sections=("screen",),
     ),
@@ -32,13 +51,31 @@ STAGES: tuple[Stage, ...] = (
         name="select",
         run=select.run,
         inputs=("dedup.posts",),
-        outputs={"candidates": schema.CANDIDATES},
+        outputs={"pool": schema.POOL},
         sections=("build.seed", "domains", "select"),
+    ),
+    Stage(
+        name="vote",
+        run=vote.run,
+        inputs=("select.pool",),
+        outputs={"pool": schema.POOL, "votes": schema.VOTES},
+        sections=("build.seed", "vote"),
+        prompts=lambda config: (config.vote.prompt, "ask_again"),
+        models=lambda config: tuple(filter(None, (*config.vote.voters, config.vote.tie_breaker))),
+    ),
+    Stage(
+        name="rewrite",
+        run=rewrite.run,
+        inputs=("vote.pool",),
+        outputs={"scenarios": schema.CANDIDATES, "pairs": schema.PAIRS},
+        sections=("build.seed", "domains", "release.text", "rewrite", "select.scenarios"),
+        prompts=lambda config: (config.rewrite.prompt, "ask_again"),
+        models=lambda config: tuple(filter(None, (config.rewrite.model,))),
     ),
     Stage(
         name="generate",
         run=generate.run,
-        inputs=("select.candidates",),
+        inputs=("rewrite.scenarios",),
         outputs={"slots": schema.SLOTS, "actions": schema.ACTIONS},
         sections=("build.seed", "domains", "generate", "select.scenarios"),
         prompts=lambda config: (config.generate.prompt, "ask_again"),
@@ -47,7 +84,7 @@ STAGES: tuple[Stage, ...] = (
     Stage(
         name="compose",
         run=compose.run,
-        inputs=("select.candidates", "generate.slots", "generate.actions"),
+        inputs=("rewrite.scenarios", "generate.slots", "generate.actions"),
         outputs={"questions": schema.QUESTIONS},
         sections=("compose", "generate.generators", "release.canary"),
     ),
@@ -55,7 +92,7 @@ STAGES: tuple[Stage, ...] = (
         name="release",
         run=release.run,
         inputs=(
-            "select.candidates",
+            "rewrite.scenarios",
             "generate.slots",
             "generate.actions",
             "compose.questions",

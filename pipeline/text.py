@@ -6,6 +6,8 @@ import html
 import re
 import unicodedata
 
+from pipeline.patterns import CONTACTS, part
+
 # Unicode's format characters (category Cf) but for the few that are drawn: they are seen by models
 # and not by people, and can split a word that a rule looks for.
 _FORMAT = (
@@ -21,21 +23,8 @@ _BLANK_LINES = re.compile(r"\n{3,}")
 # Markdown's own entities (&#x200B; &nbsp;) are left after the source's escaping is undone.
 _ENTITY = re.compile(r"&(?:#[xX][0-9a-fA-F]{1,6}|#\d{1,7}|nbsp|zwj|zwnj|ensp|emsp|shy);")
 
-_NAME = r"[A-Za-z0-9_-]{3,20}"
-_PERSONAL = (
-    ("url", re.compile(r"(?<=\]\()(?:https?://|/)[^)\s]{1,2000}(?=\))")),  # Markdown links
-    ("email", re.compile(r"\b[\w.+-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63}){1,5}\b")),
-    ("url", re.compile(r"\b(?:https?://|www\.)[^\s<>()\[\]]+", re.IGNORECASE)),
-    ("user", re.compile(rf"(?:/u(?:ser)?/|(?<![\w/])u/){_NAME}")),
-    # North American numbers, and any number in international form.
-    (
-        "phone",
-        re.compile(
-            r"(?<![\w.,$€£-])(?:\+?1[ .-]?)?(?:\([2-9]\d{2}\)|[2-9]\d{2})[ .-]\d{3}[ .-]\d{4}"
-            r"(?![\w-])|\+\d{1,3}(?:[ .-]?\(?\d{2,4}\)?){2,4}(?!\w)"
-        ),
-    ),
-)
+# What every address, link, user name or phone number has; without it a text needs no closer look.
+_MAYBE = re.compile(r"@|\+\d|\]\(|https?:|www\.|u(?:ser)?/|\d(?:[ .()/-]{0,3}\d){6}", re.IGNORECASE)
 _MASKED_LINK = re.compile(r"\[([^\]\n]{1,300})\]\(\[URL\]\)")
 
 
@@ -57,13 +46,15 @@ def mask(text: str) -> tuple[str, tuple[str, ...]]:
     Returns:
         The masked text and the kinds found, sorted. A link's words stay, its address goes.
     """
+    if not _MAYBE.search(text):
+        return text, ()
     kinds: set[str] = set()
     before = None
     while text != before:  # what stood beside a mask may now show itself
         before = text
-        for kind, pattern in _PERSONAL:
-            text, found = pattern.subn(f"[{kind.upper()}]", text)
-            if found:
+        for kind, pattern in CONTACTS:
+            for start, end in reversed([part(match) for match in pattern.finditer(text)]):
+                text = f"{text[:start]}[{kind.upper()}]{text[end:]}"
                 kinds.add(kind)
         text = _MASKED_LINK.sub(r"\1 [URL]", text)
     return text, tuple(sorted(kinds))

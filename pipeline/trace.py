@@ -38,7 +38,7 @@ def trace(config: Config, item: str) -> list[tuple[str, str]]:
     elif item.startswith("a_"):
         wanted = actions.filter(action_id=item)
         scenario = wanted["scenario_id"][0] if wanted.height else ""
-    candidates = load_table(workspace, "select.candidates").filter(scenario_id=scenario)
+    candidates = load_table(workspace, "rewrite.scenarios").filter(scenario_id=scenario)
     if not candidates.height:
         raise BadInputError(
             f"{item}: no such question, option or scenario in {workspace}; "

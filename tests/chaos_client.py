@@ -12,7 +12,8 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
-from pipeline.config import BudgetConfig, ModelConfig
+from pipeline.config import BudgetConfig
+from pipeline.config_model import ModelConfig
 from pipeline.errors import PipelineError
 from pipeline.llm import retry
 from pipeline.llm.call import Caller

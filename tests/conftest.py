@@ -69,6 +69,8 @@ def overrides(
         "build.dist": str(tmp_path / "dist"),
         "budget.prices": str(PRICES),
         "budget.cap_usd": 10.0,
+        "vote.voters": [],
+        "vote.tie_breaker": "",
     }
 
 

@@ -38,6 +38,7 @@ class ChatServer:
     keys: list[str] = field(default_factory=list)
     code: str = "made_up"
     names: list[str] = field(default_factory=list)  # fields that a DashScope reply has
+    reply: Callable[[dict[str, Any]], str | None] | None = None  # the text, by the body
     snapshot: str = "-snapshot"  # what the model's name comes back with
     rule: Callable[[dict[str, Any]], int | str] | None = None  # a fault by the request's body
 
@@ -83,7 +84,8 @@ class ChatServer:
             # JSON mode knows no schema; the reply has the fields that the test names.
             asked = {"properties": dict.fromkeys(self.names or ["a"])}
             body = {**body, "response_format": {"json_schema": {"schema": asked}}}
-        text, finish, refusal = answer(body, same=fault == "same"), "stop", None
+        told = self.reply(body) if self.reply else None
+        text, finish, refusal = told or answer(body, same=fault == "same"), "stop", None
         if fault == "truncated":
             text, finish = text[: len(text) // 2], "length"
         elif fault == "invalid":
@@ -147,6 +149,14 @@ def chat_server() -> Iterator[ChatServer]:
             *state.batch.routes("/v1"),
         ]
     )
+    with serving(app) as address:
+        state.base_url = f"{address}/v1"
+        yield state
+
+
+@contextmanager
+def serving(app: Starlette) -> Iterator[str]:
+    """Serve `app` on a free loopback port while the block runs; yield its address."""
     holder: dict[str, uvicorn.Server] = {}
     config = uvicorn.Config(
         _ExposeTransport(app, holder), log_level="critical", lifespan="off", access_log=False
@@ -157,9 +167,8 @@ def chat_server() -> Iterator[ChatServer]:
     listener.listen()
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
     thread.start()
-    state.base_url = f"http://127.0.0.1:{listener.getsockname()[1]}/v1"
     try:
-        yield state
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
     finally:
         server.should_exit = True
         thread.join(timeout=10)

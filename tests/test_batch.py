@@ -17,7 +17,8 @@ import pytest
 
 from pipeline import build as runner
 from pipeline.artifacts import folder_digest
-from pipeline.config import BatchConfig, BudgetConfig, Config, ModelConfig
+from pipeline.config import BudgetConfig, Config
+from pipeline.config_model import BatchConfig, ModelConfig
 from pipeline.errors import BadInputError, BudgetError, PipelineError, StageError, WaitingError
 from pipeline.llm.audit import verify_ledger
 from pipeline.llm.batch_book import BatchBook
@@ -393,7 +394,8 @@ def test_a_build_waits_with_status_3_and_goes_on_to_the_same_bytes(
 BUILD = """
 import sys
 from pathlib import Path
-from pipeline.config import BatchConfig, BudgetConfig, ModelConfig
+from pipeline.config import BudgetConfig
+from pipeline.config_model import BatchConfig, ModelConfig
 from pipeline.errors import PipelineError
 from pipeline.llm import retry
 from pipeline.llm.call import Caller

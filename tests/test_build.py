@@ -87,14 +87,17 @@ def test_a_changed_threshold_runs_that_stage_and_those_after_it_and_says_why(wor
     plans = runner.plan(changed)
     assert actions(plans) == {
         "scrape": "skip",
+        "tag": "skip",
         "screen": "skip",
         "dedup": "run",
         "select": "run if its input changes",
+        "vote": "run if its input changes",
+        "rewrite": "run if its input changes",
         "generate": "run if its input changes",
         "compose": "run if its input changes",
         "release": "run if its input changes",
     }
-    assert plans[2].reasons == ("config.dedup.cosine 0.88 -> 0.995",)
+    assert plans[3].reasons == ("config.dedup.cosine 0.88 -> 0.995",)
     before = artifacts(changed)
     runner.build(changed)
     rewritten = {
@@ -102,7 +105,7 @@ def test_a_changed_threshold_runs_that_stage_and_those_after_it_and_says_why(wor
     }
     # The paraphrases stay now, so that the pool grows and every later stage sees other rows.
     assert {"dedup", "select"} <= rewritten
-    assert not {"scrape", "screen"} & rewritten
+    assert not {"scrape", "tag", "screen"} & rewritten
 
 
 def test_a_setting_of_pace_or_place_runs_nothing(world: World, tmp_path: Path) -> None:
@@ -132,7 +135,13 @@ def test_a_damaged_artifact_is_noticed_and_made_again(world: World) -> None:
 
 def test_from_and_until(world: World, server: ChatServer) -> None:
     config = world()
-    assert list(runner.build(config, until="select")) == ["scrape", "screen", "dedup", "select"]
+    assert list(runner.build(config, until="select")) == [
+        "scrape",
+        "tag",
+        "screen",
+        "dedup",
+        "select",
+    ]
     assert not server.bodies
     assert not Path(config.build.dist).exists()
     runner.build(config)

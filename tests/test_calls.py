@@ -12,7 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.config import BudgetConfig, ModelConfig
+from pipeline.config import BudgetConfig
+from pipeline.config_model import ModelConfig
 from pipeline.errors import BadInputError, BudgetError, StageError
 from pipeline.llm.call import Caller
 from pipeline.llm.ledger import Ledger, Money

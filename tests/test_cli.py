@@ -16,6 +16,7 @@ import pytest
 from filelock import FileLock
 
 from pipeline.paths import ROOT
+from pipeline.stages import stage_names
 from tests.conftest import PRICES, command
 from tests.loopback import ChatServer
 
@@ -118,7 +119,7 @@ def test_build_look_verify_trace_and_funnel(
     assert "look at it:" in done.stdout
     assert "evaluate:" in done.stdout
     again = command("build", *places(tmp_path), *fake_models(server))
-    assert again.stdout.count("unchanged") == 7
+    assert again.stdout.count("unchanged") == len(stage_names())
     dist = f"--dist={tmp_path / 'dist'}"
     assert "questions: 50 rows load as written" in command("verify", dist).stdout
     shown = command("preview", dist).stdout
@@ -197,7 +198,7 @@ def test_a_stopped_build_goes_on_and_asks_nothing_twice(
     assert done.returncode == 0, done.stderr
     questions = [str(sorted(body.items())) for body in server.bodies]
     # The one call that was on its way when the build died may come twice, no other.
-    assert len(questions) - len(set(questions)) <= 1
+    assert len(questions) - len(set(questions)) <= 2  # one of each model was on its way
     clean = tmp_path / "clean"
     shutil.copytree(prepared, clean / "work")
     assert command("build", *places(clean), *fake_models(server)).returncode == 0

@@ -46,7 +46,7 @@ def world(slots: int, names: dict[int, str] | None = None) -> Tables:
         for generator in GENERATORS
     ]
     return {
-        "select.candidates": schema.frame(
+        "rewrite.scenarios": schema.frame(
             [
                 {"scenario_id": s, "domain": d, "scenario": f"story of {s}"}
                 for s, d in zip([*held, "unused"], [*domains, DOMAINS[0]], strict=True)

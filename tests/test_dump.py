@@ -7,6 +7,8 @@ import html
 import io
 import json
 import re
+import subprocess
+import sys
 import zlib
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -20,7 +22,11 @@ from hypothesis import strategies as st
 
 from pipeline import schema
 from pipeline.errors import BadInputError
-from pipeline.sources.dump import _MAX_LINE, BadLine, read_dump
+from pipeline.paths import ROOT
+from pipeline.sources.authors import Authors, author_hash
+from pipeline.sources.dump import read_dump
+from pipeline.sources.post import BadLine, Wanted
+from pipeline.sources.unpack import MAX_LINE
 
 Read = Callable[..., list[dict[str, Any] | BadLine]]
 PACK: dict[str, Callable[[bytes], bytes]] = {
@@ -44,10 +50,13 @@ def read(tmp_path_factory: pytest.TempPathFactory) -> Read:
     """Return a function that writes bytes to a file of this suffix and reads them as a dump."""
     folder = tmp_path_factory.mktemp("dump")
 
-    def run(data: bytes, suffix: str = ".ndjson", **options: Any) -> list[dict[str, Any] | BadLine]:
+    def run(
+        data: bytes, suffix: str = ".ndjson", limit: int = 0, **options: Any
+    ) -> list[dict[str, Any] | BadLine]:
         path = folder / f"posts{suffix}"
         path.write_bytes(data)
-        return list(read_dump(path, DOMAINS, **({"html_escaped": True} | options)))
+        wanted = Wanted(DOMAINS, **({"html_escaped": True} | options))
+        return list(read_dump(path, wanted, limit))
 
     return run
 
@@ -86,6 +95,9 @@ KINDS: list[tuple[bytes, str]] = [
     (b'{"subreddit": "AskHR"}', "bad_field"),
     (line("x", title=5), "bad_field"),
     (line("x", title="T").replace(b"T", b"\xff\xfe"), "bad_encoding"),
+    (line("u", subreddit="u_somebody"), "other_subreddit"),
+    (line("x", title="T").decode().encode("utf-16"), "bad_encoding"),
+    (line("x", title="T").replace(b"T", "Ärger".encode("latin-1")), "bad_encoding"),
     (b"", "blank_line"),
     (b" \t\r", "blank_line"),
 ]
@@ -216,6 +228,11 @@ def test_html_escaping_is_undone_exactly_once(read: Read, text: str) -> None:
         ({"removed_by_category": "deleted"}, "deleted"),
         ({"_meta": {"was_deleted_later": True}}, "deleted"),
         ({"_meta": {"was_deleted_later": False}}, "none"),
+        ({"_meta": {"was_deleted_later": True, "removal_type": "deleted"}}, "deleted"),
+        ({"_meta": {"was_deleted_later": True, "removal_type": "author"}}, "deleted"),
+        ({"_meta": {"was_deleted_later": True, "removal_type": "moderator"}}, "removed"),
+        ({"_meta": {"was_deleted_later": True, "removal_type": ["?"]}}, "removed"),
+        ({"_meta": {"was_initially_deleted": True, "removal_type": "moderator"}}, "none"),
     ],
 )
 def test_removal_is_read_from_body_category_and_archive(
@@ -223,6 +240,91 @@ def test_removal_is_read_from_body_category_and_archive(
 ) -> None:
     (post,) = read(line(**fields))
     assert post["removal"] == removal
+
+
+KEY = b"a key that nobody has"
+NAMES = st.text(min_size=1, max_size=20).filter(lambda name: name.strip())
+
+
+@given(NAMES, NAMES)
+@settings(deadline=None, max_examples=100)
+@example("Somebody", "someBODY")
+@example("u/Somebody", "somebody")
+def test_equal_authors_and_only_they_have_equal_hashes(read: Read, one: str, other: str) -> None:
+    found = [
+        item["author_hash"]
+        for item in read(
+            line("a", author=one) + b"\n" + line("b", author=other), authors=Authors(KEY)
+        )
+    ]
+    same = [name.strip().lower().removeprefix("u/") for name in (one, other)]
+    if "/" not in one + other:
+        assert (found[0] == found[1]) == (same[0] == same[1])
+    for name, digest in zip((one, other), found, strict=True):
+        assert digest == author_hash(name, KEY)
+        assert re.fullmatch("[0-9a-f]{16}", digest)
+        assert digest != author_hash(name, KEY + b"!")
+
+
+@pytest.mark.parametrize("author", [None, ..., "", "[deleted]", "[Removed]", " ", 7, ["x"], {}])
+def test_nobody_has_no_hash(read: Read, author: Any) -> None:
+    authors = Authors(KEY)
+    (post,) = read(line("a", author=author), authors=authors)
+    assert (post["author_hash"], authors.hashed, authors.without_key) == (None, 0, 0)
+
+
+def test_without_a_key_authors_are_counted_and_not_hashed(read: Read) -> None:
+    authors = Authors()
+    data = [line("a", author="somebody"), line("b"), line("c", author="x", subreddit="pics")]
+    posts = [item for item in read(b"\n".join(data), authors=authors) if isinstance(item, dict)]
+    assert [post["author_hash"] for post in posts] == [None, None]
+    assert (authors.hashed, authors.without_key) == (0, 1)
+
+
+def test_a_hash_that_the_source_brings_is_taken(read: Read) -> None:
+    for authors in (Authors(), Authors(KEY)):
+        (post,) = read(
+            line("a", author="somebody", author_hash="0123456789abcdef"), authors=authors
+        )
+        assert post["author_hash"] == "0123456789abcdef"
+        assert (authors.hashed, authors.without_key) == (1, 0)
+
+
+@pytest.mark.parametrize("name", ["somebody_real", "0123456789ABCDEF", "0123456789abcde"])
+def test_a_brought_hash_that_is_none_is_a_bad_field_and_not_repeated(read: Read, name: str) -> None:
+    (bad,) = read(line("a", author_hash=name))
+    assert isinstance(bad, BadLine)
+    assert bad.reason == "bad_field"
+    assert name not in bad.detail
+
+
+def test_a_post_on_a_users_page_is_set_aside_without_the_name(read: Read) -> None:
+    for everything in (False, True):
+        (bad,) = read(line("a", subreddit="u_Somebody"), all_subreddits=everything)
+        assert isinstance(bad, BadLine)
+        assert (bad.reason, bad.detail) == ("other_subreddit", "(a user's page)")
+
+
+def test_all_subreddits_keeps_the_others_without_a_domain(read: Read) -> None:
+    data = [line("a"), line("b", subreddit="pics"), line("c", subreddit=None)]
+    items = read(b"\n".join(data), all_subreddits=True)
+    assert ids(items) == ["a", "b", "c"]
+    assert [(i["subreddit"], i["domain"]) for i in items if isinstance(i, dict)] == [
+        ("AskHR", "career"),
+        ("pics", None),
+        (None, None),
+    ]
+
+
+@FORMATS
+def test_a_byte_order_mark_is_no_part_of_the_first_line(read: Read, suffix: str) -> None:
+    assert ids(read(PACK[suffix](b"\xef\xbb\xbf" + line("a")), suffix)) == ["a"]
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be", "utf-32"])
+def test_a_file_in_another_encoding_is_counted_as_such(read: Read, encoding: str) -> None:
+    data = b"\n".join([line("a"), line("b"), line("c")]).decode().encode(encoding)
+    assert set(ids(read(data))) == {"bad_encoding"}
 
 
 def test_limit_stops_after_that_many_lines(read: Read) -> None:
@@ -239,8 +341,8 @@ def test_a_line_over_the_limit_is_reported_and_the_next_ones_are_read(
     def sized(name: str, size: int) -> bytes:
         return line(name, x="y" * (size - len(line(name, x=""))))
 
-    lines = [line("a"), sized("full", _MAX_LINE), sized("over", _MAX_LINE + over), line("b")]
-    lines += [sized("over", _MAX_LINE + over)]
+    lines = [line("a"), sized("full", MAX_LINE), sized("over", MAX_LINE + over), line("b")]
+    lines += [sized("over", MAX_LINE + over)]
     items = read(PACK[suffix](b"\n".join(lines)), suffix)
     assert ids(items) == ["a", "full", "line_too_long", "b", "line_too_long"]
     assert numbers(items) == [1, 2, 3, 4, 5]
@@ -295,6 +397,121 @@ def test_a_broken_frame_keeps_the_frames_before_it(read: Read) -> None:
 
 
 @pytest.mark.parametrize("suffix", [".gz", ".zst"])
+@pytest.mark.parametrize("share", [0.2, 0.5, 0.9])
+def test_a_break_in_the_first_mebibyte_keeps_the_lines_before_it(
+    read: Read, suffix: str, share: float
+) -> None:
+    data = b"\n".join(many(9_000)) + b"\n"
+    signed = zstandard.ZstdCompressor(write_checksum=True).compress  # as the command does
+    packed = bytearray(signed(data) if suffix == ".zst" else gzip.compress(data))
+    assert len(packed) < 1 << 20
+    at = int(len(packed) * share)
+    packed[at : at + 40] = b"\xff" * 40
+    items = read(bytes(packed), suffix)
+    good = next(i for i, found in enumerate(ids(items)) if found != f"p{i}")
+    assert good > 9_000 * share - (100 if suffix == ".gz" else 1_500)  # a zstd block is lost whole
+    assert ids(items)[-1] == "broken_archive"
+
+
+def test_a_wrong_checksum_is_told_and_every_line_kept(read: Read) -> None:
+    data = b"\n".join(many(50)) + b"\n"
+    signed = zstandard.ZstdCompressor(write_checksum=True).compress(data)
+    for suffix, packed in ((".zst", signed), (".gz", gzip.compress(data))):
+        wrong = packed[:-4] + bytes(4) if suffix == ".zst" else packed[:-8] + bytes(8)
+        assert ids(read(wrong, suffix)) == [f"p{i}" for i in range(50)] + ["broken_archive"]
+
+
+def test_skippable_frames_and_padding_are_passed_over(read: Read) -> None:
+    skip = b"\x53\x2a\x4d\x18" + (5).to_bytes(4, "little") + b"hello"
+    first, second = zstandard.compress(line("a") + b"\n"), zstandard.compress(line("b"))
+    assert ids(read(skip + first + skip + second + skip, ".zst")) == ["a", "b"]
+    assert ids(read(first + skip[:-1], ".zst")) == ["a", "truncated_file"]
+    packed = gzip.compress(line("a") + b"\n") + bytes(700) + gzip.compress(line("b")) + bytes(9)
+    assert ids(read(packed, ".gz")) == ["a", "b"]
+
+
+@given(st.integers(0, 400), st.binary(min_size=1, max_size=4), st.sampled_from([".gz", ".zst"]))
+@settings(deadline=None, max_examples=150)
+def test_whatever_is_altered_the_lines_before_it_stay_as_they_are(
+    read: Read, at: int, noise: bytes, suffix: str
+) -> None:
+    """In archives of one frame a line: what is broken cannot reach the frames before it."""
+    frames = [PACK[suffix](text + b"\n") for text in many(4)]
+    whole = b"".join(frames)
+    at %= len(whole)
+    altered = whole[:at] + noise + whole[at + len(noise) :]
+    sound = sum(sum(map(len, frames[: i + 1])) <= at for i in range(4))
+    try:
+        items = read(altered, suffix)
+    except BadInputError:
+        assert sound == 0
+    else:
+        assert ids(items)[:sound] == [f"p{i}" for i in range(sound)]
+        assert numbers(items) == list(range(1, len(items) + 1))
+
+
+def zstd_frame(*blocks: bytes) -> bytes:
+    """Return a frame with a window of 2 MiB around these blocks."""
+    return b"\x28\xb5\x2f\xfd\x00\x58" + b"".join(blocks)
+
+
+def raw_block(data: bytes, *, last: bool = False) -> bytes:
+    return (len(data) << 3 | last).to_bytes(3, "little") + data
+
+
+def bomb(suffix: str, size: int) -> bytes:
+    """Return an archive of a post, a line of `size` MiB of zeros, and another post."""
+    first, second = line("a") + b"\n", b"\n" + line("b")
+    if suffix == ".zst":
+        zeros = ((1 << 17) << 3 | 2).to_bytes(3, "little") + b"0"  # 4 bytes for 128 KiB
+        return zstd_frame(raw_block(first), zeros * (8 * size), raw_block(second, last=True))
+    packer = zlib.compressobj(9, wbits=31)
+    mebibyte = b"0" * (1 << 20)
+    parts = [packer.compress(part) for part in (first, *[mebibyte] * size, second)]
+    return b"".join(parts) + packer.flush()
+
+
+@pytest.mark.parametrize("suffix", [".zst", ".gz"])
+def test_a_bomb_is_one_long_line_and_takes_little_memory(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"bomb.ndjson{suffix}"
+    path.write_bytes(bomb(suffix, size=1024 if suffix == ".zst" else 256))
+    assert path.stat().st_size < 1_100_000
+    script = (
+        "import resource, sys\n"
+        "from pathlib import Path\n"
+        "from pipeline.sources.dump import read_dump\n"
+        "from pipeline.sources.post import Wanted\n"
+        "peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
+        "before = peak()\n"
+        "wanted = Wanted({'askhr': 'career'}, html_escaped=True)\n"
+        "for item in read_dump(Path(sys.argv[1]), wanted):\n"
+        "    print(getattr(item, 'reason', None) or item['post_id'])\n"
+        "print((peak() - before) // (1024 if sys.platform == 'linux' else 1 << 20))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script, str(path)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    *found, mebibytes = done.stdout.split()
+    assert found == ["a", "line_too_long", "b"]
+    assert int(mebibytes) < 100
+
+
+@pytest.mark.parametrize("suffix", [".gz", ".zst"])
+def test_a_packed_file_may_lack_its_suffix(read: Read, suffix: str) -> None:
+    assert ids(read(PACK[suffix](line("a")), ".dump")) == ["a"]
+
+
+@pytest.mark.parametrize("suffix", [".bz2", ".xz"])
+def test_other_packers_are_refused_by_name(read: Read, suffix: str) -> None:
+    with pytest.raises(BadInputError, match=re.escape(f"posts{suffix}: is not read packed")):
+        read(b"BZh9", suffix)
+
+
+@pytest.mark.parametrize("suffix", [".gz", ".zst"])
 def test_an_archive_that_is_none_is_refused_by_name(read: Read, suffix: str) -> None:
     with pytest.raises(BadInputError, match=re.escape(f"posts{suffix}: not readable as")):
         read(line("a") + b"\n" + line("b"), suffix)
@@ -312,7 +529,7 @@ def test_a_path_without_a_readable_file_is_refused_by_name(tmp_path: Path, name:
     (tmp_path / "folder").mkdir()
     (tmp_path / "file").write_text("x")
     with pytest.raises(BadInputError, match=re.escape(str(tmp_path / name))):
-        list(read_dump(tmp_path / name, DOMAINS, html_escaped=True))
+        list(read_dump(tmp_path / name, Wanted(DOMAINS, html_escaped=True)))
 
 
 def test_a_post_carries_its_domain_file_and_line(read: Read) -> None:
@@ -330,6 +547,7 @@ def test_a_post_carries_its_domain_file_and_line(read: Read) -> None:
         "over_18": False,
         "flair": None,
         "removal": "none",
+        "author_hash": None,
         "source_file": "posts.ndjson",
         "source_line": 1,
     }

@@ -23,7 +23,7 @@ def test_plan_measures_what_replies_used_and_leaves_no_ledger_behind(
     limit = {"models.g-one.requests_per_minute": 2, "models.g-two.batch": {"requests": 5}}
     config = world(select__scenarios=20, select__reserve=0, **limit)
     runner.build(config, until="select")
-    before = estimate(config, selected=True)
+    before = estimate(config, {"select"})
     assert [row.calls for row in before] == [20, 20]
     assert [row.minutes for row in before] == [10.0, 0.0]
     assert [row.measured for row in before] == [None, None]
@@ -37,7 +37,9 @@ def test_plan_measures_what_replies_used_and_leaves_no_ledger_behind(
 
     server.rule = rule
     runner.build(world(select__scenarios=20, select__reserve=0), until="generate")
-    after = estimate(world(select__scenarios=20, **{"models.g-one.top_p": 0.5}), selected=True)
+    after = estimate(
+        world(select__scenarios=20, **{"models.g-one.top_p": 0.5}), {"select", "rewrite"}
+    )
     assert [row.calls for row in after] == [20, 0]
     usage = after[0].measured
     assert usage is not None
@@ -45,7 +47,7 @@ def test_plan_measures_what_replies_used_and_leaves_no_ledger_behind(
     # Ten prompt tokens at $1 and five of completion at $4 a million; one answer in six is lost.
     assert after[0].expected_online_micro == 20 * 30 * 24 / 20
     assert after[0].expected_batch_micro == 20 * 15 * 24 / 20
-    show.print_estimate(config, selected=False)
+    show.print_estimate(config, set())
     shown = capsys.readouterr().out
     assert "10 min at the configured limits" in shown
     assert "up to a day a round of batches" in shown

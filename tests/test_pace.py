@@ -10,7 +10,8 @@ from pathlib import Path
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.config import BudgetConfig, ModelConfig
+from pipeline.config import BudgetConfig
+from pipeline.config_model import ModelConfig
 from pipeline.llm.call import Caller
 from pipeline.llm.pace import Pace
 from pipeline.llm.request import Request

@@ -26,7 +26,15 @@ DIGITS = st.integers(200, 999)
 
 
 def phones() -> st.SearchStrategy[str]:
-    forms = ["({}) {}-{}", "{}-{}-{}", "{}.{}.{}", "{} {} {}", "+1 {} {} {}", "1-{}-{}-{}"]
+    forms = [
+        "({}) {}-{}",
+        "{}-{}-{}",
+        "{}.{}.{}",
+        "{} {} {}",
+        "+1 {} {} {}",
+        "1-{}-{}-{}",
+        "{}{}{}",
+    ]
     return st.builds(str.format, st.sampled_from(forms), DIGITS, DIGITS, st.integers(1000, 9999))
 
 
@@ -36,7 +44,7 @@ FOUND = {
     "url": st.builds("https://{}.org/{}?q={}#x".format, LETTERS, LETTERS, LETTERS)
     | st.builds("www.{}.com/{}".format, LETTERS, LETTERS)
     | st.builds("HTTP://{}.com".format, LETTERS),
-    "user": st.from_regex(r"/?u/[A-Za-z0-9_-]{2,19}[A-Za-z0-9]", fullmatch=True),
+    "user": st.from_regex(r"/?[uU]/[A-Za-z0-9_-]{2,19}[A-Za-z0-9]", fullmatch=True),
     "phone": phones(),
 }
 
@@ -104,6 +112,11 @@ def test_personal_data_in_any_sentence_is_masked(
         ("reddit.com/u/SomeName wrote", "reddit.com[USER] wrote"),
         ("look at reddit.com/user/SomeName", "look at reddit.com[USER]"),
         ("call +44 20 7946 0958", "call [PHONE]"),
+        ("U/SomeName, /U/SomeName", "[USER], [USER]"),
+        ("(5551234567).", "([PHONE])."),
+        ("text 98765 43210 or 555-0142", "text [PHONE] or [PHONE]"),
+        ("call 07700 900123 or 020 7946 0018", "call [PHONE] or [PHONE]"),
+        ("see https://x.example/a.", "see [URL]."),
     ],
 )
 def test_mask_examples(text: str, masked: str) -> None:
@@ -129,6 +142,10 @@ def test_mask_examples(text: str, masked: str) -> None:
         "and/or, us/them, and r/relationships",
         "@ 5 o'clock",
         "5.0.0.1",
+        "a salary of 1200000, $1200000 or 12000000",
+        "1500000000 won, 2500000000 yen, $5551234567",
+        "at 1699999999 (a time), 4024007166319904",
+        "U/S and u/ab",
     ],
 )
 def test_ordinary_numbers_and_words_are_left_alone(text: str) -> None:

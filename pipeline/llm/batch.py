@@ -13,7 +13,7 @@ from pathlib import Path
 
 from openai.types.chat import ChatCompletion
 
-from pipeline.config import BatchConfig, ModelConfig
+from pipeline.config_model import BatchConfig, ModelConfig
 from pipeline.errors import BadInputError, PipelineError, StageError
 from pipeline.llm.batch_api import ENDED, BatchApi, Line, State, line_of, read_lines, write_lines
 from pipeline.llm.batch_book import FAILED_WHOLE, Batch, BatchBook, Settled

@@ -8,7 +8,8 @@ from collections.abc import Iterable, Iterator
 from contextlib import AsyncExitStack, ExitStack
 from pathlib import Path
 
-from pipeline.config import BudgetConfig, ModelConfig
+from pipeline.config import BudgetConfig
+from pipeline.config_model import ModelConfig
 from pipeline.errors import StageError, WaitingError
 from pipeline.llm import local_server
 from pipeline.llm.batch import BatchLane

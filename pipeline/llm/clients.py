@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pipeline.config import ModelConfig
+from pipeline.config_model import ModelConfig
 from pipeline.llm import local_server
 from pipeline.llm.openai_chat import OpenAIChat
 from pipeline.llm.pace import Pace

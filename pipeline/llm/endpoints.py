@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from pipeline.config import ModelConfig
+from pipeline.config_model import ModelConfig
 from pipeline.errors import BadInputError, StageError
 from pipeline.llm import local_server
 

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception
 
-from pipeline.config import ModelConfig
+from pipeline.config_model import ModelConfig
 from pipeline.errors import BadInputError, BudgetError, PipelineError, StageError
 from pipeline.llm.breaker import Breaker
 from pipeline.llm.clients import Clients

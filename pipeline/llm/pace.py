@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 
 from aiolimiter import AsyncLimiter
 
-from pipeline.config import ModelConfig
+from pipeline.config_model import ModelConfig
 from pipeline.llm.prices import likely_prompt_tokens
 from pipeline.llm.request import Request
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from pipeline.config import BudgetConfig, ModelConfig
+from pipeline.config import BudgetConfig
+from pipeline.config_model import ModelConfig
 from pipeline.errors import BudgetError
 from pipeline.llm.ledger import Ledger
 from pipeline.llm.prices import FREE, MICRO, Price, dollars, load_prices, price_of

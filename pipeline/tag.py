@@ -1,0 +1,172 @@
+"""Stage tag: what can be said of each post by rule, whatever the thresholds.
+
+Tags are facts for `screen` to decide on, so that changing a threshold tags nothing again. Rules on
+words know English only. They are a first sieve: what a rule cannot judge (is this a decision with
+several defensible courses?) is for language models and experts.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+
+import polars as pl
+from lingua import Language, LanguageDetector, LanguageDetectorBuilder
+
+from pipeline import funnel, schema
+from pipeline.stage import Context, Result
+from pipeline.text import clean, mask
+
+_WORD = r"[\p{L}\p{N}]+(?:['\u2019\-][\p{L}\p{N}]+)*"
+_LINK = r"\[[^\]\n]*\]\([^)\s]*\)|https?://\S+|www\.\S+"
+_LANGUAGE_CHARACTERS = 300
+_SURE_ENGLISH = 0.25
+_LEAST_WORDS_TO_BE_SURE = 8
+_FUNCTION_WORDS = frozenset(
+    re.findall(
+        "[a-z]+",
+        "the of and to a in i is that it for my was with on as have me he but be at not this you "
+        "she they so we are or if just what do like get had has about can an from would am there "
+        "when all her his him",
+    )
+)
+_RECURRING = (
+    r"(?i)\b(daily|weekly|monthly|weekend|biweekly)\b.{0,40}\b(thread|discussion|questions?|"
+    r"megathread|check-?in)\b|\bmega-?thread\b|\bmoderators?\b.{0,30}\bannounce"
+)
+_UPDATE = (
+    r"(?i)^\W*(final |small |quick )?update\b|\[\s*(final )?update\s*\d*\s*\]|\bupdate\s*[:\]]"
+)
+_INJECTION = (
+    r"(?i)\b(ignore|disregard|forget)\b[^.\n]{0,40}\b(previous|prior|above|earlier)\b[^.\n]{0,40}"
+    r"\b(instructions?|prompts?|rules|messages?)\b"
+    r"|</?\s*(scenario|situation|post|system|assistant|prompt)\s*>"
+    r"|(?m)^\s*(system|assistant)\s*:"
+    r"|\byou are now\b[^.\n]{0,60}\b(model|assistant|ai|dan|mode)\b"
+    r"|\bas an ai (language )?model\b|<\|im_(start|end)\|>|\[/?INST\]"
+)
+_QUESTION = (
+    r"(?i)\?|\b(advice|advise|help me|should i|what would you|how (do|can|should) i|thoughts)\b"
+)
+_DILEMMA = (
+    r"(?i)\b(should|shall|would it be|ought) (i|we|my)\b|\bshould i\b|\b(aita|wibta|aitah|ibta)\b"
+    r"|\bam i (being )?(the |an? )?(asshole|a-?hole|jerk|wrong|unreasonable|selfish|overreacting"
+    r"|crazy|stupid|bad)\b|\bwhat (would|should|do|can) (you|i|we) (do|choose|pick|say)\b"
+    r"|\bhow (do|should|would|can) (i|we|you) (choose|handle|tell|deal|approach|respond"
+    r"|bring|move|decide|cope|proceed|say)\b"
+    r"|\b(torn|dilemma|crossroads|conflicted|on the fence)\b|\bis it (wrong|okay|ok|worth|selfish|"
+    r"fair|unfair|rude|bad|a mistake|a bad idea|too late|unethical|ethical)\b|\bnot sure (what|if|"
+    r"whether)\b|\bdon'?t know (what|if|whether|how)\b|\b(any|need|some|looking for|your) advice\b"
+    r"|\bwhat'?s the right\b|\bwhich (one|would you|should)\b|\bdo i (stay|leave|take"
+    r"|tell|quit|go|keep|accept)\b|\bhow (do|should|would) (i|we) (choose|weigh|balance)\b"
+    r"|\bwhat(?:'?s| is| would be) (the )?(right|fair|best|decent)\b|\bwhat would an? \w+ \w+ do\b"
+    r"|(?m)(?:^|[.!?,;:])\s*would you (stay|go|take|tell|keep|leave|quit|accept|let)\b"
+    r"|(?:^|[.!?,;:])\s*(?:do|did|am|are|can|could|was|were) (i|we)\b[^.!?\n]*\?"
+)
+# The author says to be under 18; a child in the story is no reason to drop a parent's post.
+_MINOR = (
+    r"(?i)\bi(?:'?m| am) (?:an? )?(?:only |just |currently )?(?:1[0-7]|eleven|twelve|thirteen"
+    r"|fourteen|fifteen|sixteen|seventeen)(?: ?(?:years? old|yo|y/o|m|f)\b|[,.;!?)]|\s+and\b)"
+    r"|\b(?:i|me|i'm)\s*[\[(]\s*(?:1[0-7]\s*[mf]?|[mf]\s*1[0-7])\s*[\])]"
+    r"|^\s*[\[(]?\s*(?:1[0-7]\s?[mf]|[mf]\s?1[0-7])\b"
+    r"|\bi(?:'?m| am) (?:a|in) (?:middle school|8th grade|9th grade|freshman in high school)"
+)
+_SELF_HARM = (
+    r"(?i)\bsuicid(?:e|al)\b|\bkill(?:ing)? (?:myself|herself|himself|themselves)\b"
+    r"|\bself[- ]?harm|\bcut(?:ting)? (?:myself|herself|himself)\b"
+    r"|\b(?:want|wanted|wanting) to (?:die|end (?:it all|my life))\b"
+    r"|\bend(?:ing)? my (?:own )?life\b"
+    r"|\boverdos(?:e|ed|ing)\b|\banorexi|\bbulimi"
+)
+_SEXUAL = (
+    r"(?i)\b(?:porn\w*|masturbat\w*|orgasm\w*|blow ?jobs?|handjobs?|anal sex|oral sex|threesomes?"
+    r"|gangbang|kinks?|fetish\w*|dildos?|vibrators?|genitals?|penis|vagina|clit\w*|cum(?:ming)?"
+    r"|nudes?|horny|erections?|sexting|rap(?:e|ed|ist)|molest\w*|incest\w*|sexual(?:ly)? (?:abus|"
+    r"assault|harass)\w*|have sex|had sex|having sex|sex life|sex with)\b"
+)
+
+
+def run(context: Context) -> Result:
+    """Tag every post; none is dropped."""
+    posts = context.tables["scrape.posts"]
+    kept = tagged(posts)
+    nothing = schema.frame([], schema.DROPPED)
+    return Result(
+        tables={"posts": kept},
+        dropped=nothing,
+        funnel=funnel.count("tag", "post", posts.height, kept, nothing),
+    )
+
+
+def tagged(posts: pl.DataFrame) -> pl.DataFrame:
+    """Return rows of schema.TAGGED for rows of schema.POSTS."""
+    # Rules see the text as people and models do: no character in it is invisible.
+    read = posts.with_columns(
+        title=pl.Series([clean(title) for title in posts["title"]], dtype=pl.String),
+        body=pl.Series([clean(body) for body in posts["body"]], dtype=pl.String),
+    )
+    masked = [mask(f"{t}\n\n{b}") for t, b in read.select("title", "body").iter_rows()]
+    outside_links = pl.col("body").str.replace_all(_LINK, " ")
+    table = read.with_columns(
+        text=pl.Series([text for text, _ in masked], dtype=pl.String),
+        masked=pl.Series([list(kinds) for _, kinds in masked], dtype=pl.List(pl.String)),
+        words=pl.col("body").str.count_matches(_WORD).cast(pl.Int64),
+        words_outside_links=outside_links.str.count_matches(_WORD).cast(pl.Int64),
+        tags=_tags(),
+    ).with_columns(language=pl.Series(languages(read["body"].to_list()), dtype=pl.String))
+    return table.select(schema.TAGGED.keys())
+
+
+def _tags() -> pl.Expr:
+    """Return the list of tags that hold for a post, in the order of schema.TAGS."""
+    asked = pl.concat_str("title", "body", separator="\n")
+    found: dict[str, pl.Expr] = {
+        "over_18": pl.col("over_18").fill_null(value=False),
+        "recurring_thread": pl.col("title").str.contains(_RECURRING),
+        "update_post": pl.col("title").str.contains(_UPDATE),
+        "injection_like": asked.str.contains(_INJECTION),
+        "minor": asked.str.contains(_MINOR),
+        "self_harm": asked.str.contains(_SELF_HARM),
+        "sexual": asked.str.contains(_SEXUAL),
+        "question": asked.str.contains(_QUESTION),
+        "dilemma": asked.str.contains(_DILEMMA),
+    }
+    named = [pl.when(found[name]).then(pl.lit(name)) for name in schema.TAGS]
+    return pl.concat_list(named).list.drop_nulls()
+
+
+def languages(texts: list[str]) -> list[str | None]:
+    """Return the language of each text (ISO 639-1), from its first 300 characters; None if unclear.
+
+    Texts in which every fourth word is an English function word are English without asking the
+    library: on 81,472 real posts it agreed wherever the text held more than links.
+    """
+    heads = [re.sub(_LINK, " ", text)[:_LANGUAGE_CHARACTERS] for text in texts]
+    found: list[str | None] = ["en" if _is_surely_english(head) else None for head in heads]
+    unsure = [i for i, language in enumerate(found) if language is None and heads[i].strip()]
+    judged = _detector().detect_languages_in_parallel_of([heads[i] for i in unsure])
+    for i, language in zip(unsure, judged, strict=True):
+        found[i] = language.iso_code_639_1.name.lower() if language is not None else None
+    return found
+
+
+def _is_surely_english(text: str) -> bool:
+    words = re.findall(r"[^\W\d_]+", text.lower())
+    if len(words) < _LEAST_WORDS_TO_BE_SURE:
+        return False
+    return sum(word in _FUNCTION_WORDS for word in words) >= _SURE_ENGLISH * len(words)
+
+
+@cache
+def _detector() -> LanguageDetector:
+    # The languages that advice forums see most; each one more costs memory and time. The more
+    # accurate models take 0.5 GB more and are for texts shorter than these.
+    names = (
+        "ENGLISH SPANISH PORTUGUESE FRENCH ITALIAN GERMAN DUTCH SWEDISH DANISH BOKMAL FINNISH "
+        "POLISH CZECH ROMANIAN TURKISH INDONESIAN TAGALOG RUSSIAN UKRAINIAN GREEK ARABIC HEBREW "
+        "HINDI CHINESE JAPANESE KOREAN VIETNAMESE THAI"
+    )
+    builder = LanguageDetectorBuilder.from_languages(
+        *(getattr(Language, name) for name in names.split())
+    )
+    return builder.with_low_accuracy_mode().build()
