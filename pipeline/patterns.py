@@ -41,7 +41,7 @@ _SITES = (
     "ancestry|match|hotels|cars|realtor|chase|apple|microsoft|gofundme|patreon|care|levels"
 )
 _TLD = r"(?:com|org|net|io|edu|gov|info|biz|me|dev|app|blog|shop|co|us|uk|de|fr|ca|au|in|example)"
-_DOMAIN = rf"(?:[a-z0-9](?:[a-z0-9-]{{0,61}}[a-z0-9])?\.)+{_TLD}\b"
+_DOMAIN = rf"(?:[a-z0-9](?:[a-z0-9-]{{0,61}}[a-z0-9])?\.){{1,5}}{_TLD}\b"
 _HANDLE = r"[\w.]{2,31}\w"
 _CAP = r"(?:St\.|[A-Z]\.|[A-Z][\w'\u2019]*)"
 _WAY = rf"{_CAP}(?: {_CAP}){{0,3}}"
@@ -78,7 +78,7 @@ STRUCTURED: tuple[tuple[str, Pattern], ...] = (
     ("email", re.compile(r"\b\w+(?: dot \w+)* (?:at|\(at\)|\[at\]) \w+(?: dot \w{2,})+\b", _I)),
     (
         "email",
-        re.compile(r"\b[\w.+-]+ ?[(\[]at[)\]] ?\w+(?: ?(?:\.|[(\[]dot[)\]]) ?\w{2,})+\b", _I),
+        re.compile(r"\b[\w.+-]{1,64} ?[(\[]at[)\]] ?\w+(?: ?(?:\.|[(\[]dot[)\]]) ?\w{2,})+\b", _I),
     ),
     ("user", re.compile(rf"(?<![\w@./])@(?!(?:work|home|school)\b)(?=[\w.]*[A-Za-z]){_HANDLE}")),
     ("user", re.compile(r"\b[\w.]{2,32}#\d{4}\b")),

@@ -42,6 +42,10 @@ def fake_models(server: ChatServer) -> list[str]:
         f"budget.prices='{PRICES}'",
         "--set",
         "budget.cap_usd=10.0",
+        "--set",
+        "vote.voters=[]",
+        "--set",
+        'vote.tie_breaker=""',
     ]
 
 

@@ -20,7 +20,7 @@ import polars as pl
 import pytest
 from filelock import FileLock
 
-from pipeline import scrape
+from pipeline import recheck, scrape
 from pipeline.config import Config
 from pipeline.config_file import load
 from pipeline.errors import BadInputError, BusyError, StageError
@@ -627,6 +627,26 @@ def test_ids_are_looked_up_a_hundred_at_a_time(reddit: RedditServer, world: Worl
     assert kept is not None
     assert (kept["score"], kept["author_hash"], kept["title"]) == (-3, None, shown[5]["title"])
     assert found[6] == Found("zzz", "gone", "", None)
+
+
+def test_posts_are_looked_up_again_through_the_api(reddit: RedditServer, world: World) -> None:
+    """What `sync` and `hydrate` see without --from; bodies are told apart by their hash."""
+    reddit.fill("AskHR", 4)
+    shown = reddit.posts["AskHR"]
+    first, second, third, fourth = shown
+    hashes = {post["id"]: recheck.body_hash(post["selftext"]) for post in shown}
+    second["selftext"] += " Edit: thanks."
+    third |= {"selftext": "[removed]", "removed_by_category": "moderator"}
+    fourth |= {"selftext": "[deleted]", "author": None}
+    ids = [first["id"], second["id"], third["id"], fourth["id"], "zzz"]
+    seen = list(recheck.by_api(world(), ids))
+    assert [recheck.state_of(it, hashes.get(it.post_id, "")) for it in seen] == [
+        "same",
+        "edited",
+        "removed",
+        "deleted",
+        "gone",
+    ]
 
 
 def test_an_answer_without_a_listing_makes_no_post_gone(reddit: RedditServer, world: World) -> None:

@@ -63,6 +63,7 @@ _ASIDE = re.compile(
     r" ?[(\[][^()\[\]\n]{0,80}?\bthrow[- ]?away\b[^()\[\]\n]{0,80}[)\]]", re.IGNORECASE
 )
 _MOST_WORDS = 20
+_LOOK_BACK = 80  # characters
 _SUBREDDIT = re.compile(r"(?<![\w/.])/?r/[A-Za-z0-9_]{2,30}(?!\w)")
 _THIRDS = ("early", "early", "early", "early", "mid", "mid", "mid", "late", "late", "late")
 
@@ -74,7 +75,7 @@ def ages(text: str) -> list[tuple[int, int]]:
         offset = match.start("all")
         spans |= {(offset + m.start(), offset + m.end()) for m in _INNER.finditer(match["all"])}
     for match in _BARE.finditer(text):
-        if not _COUNTED.search(text[: match.start()]):
+        if not _COUNTED.search(text[max(0, match.start() - _LOOK_BACK) : match.start()]):
             spans.add(match.span())
     for pattern in (_ALONE, _SPACED, _SMALL):
         for match in pattern.finditer(text):
@@ -97,7 +98,7 @@ def age_in_words(text: str, start: int, end: int) -> str:
     age = int(years[0]) if years else 0
     sex = re.sub(r"\d+|yo\b|y/o|y\.o\.|yrs?|old|[^a-z]", "", tag)
     said = ", ".join(part for part in (_person(sex, age), _band(age)) if part)
-    before = text[:start].rstrip()
+    before = text[max(0, start - _LOOK_BACK) : start].rstrip()
     tagged = before.endswith(("(", "[")) or re.search(r"[(\[][^()\[\]\n]{0,60}$", before)
     return said if tagged else f"({said})"
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from spacy.tokens import Doc
 
 Found = tuple[int, int, str]
-CAP = r"[A-Z][\w'\u2019&.\-]*[\w'\u2019]"
+CAP = r"[A-Z][\w'\u2019&.\-]{0,30}[\w'\u2019]"
 SEQ = rf"{CAP}(?: (?:(?:of|and|&|de|for|the|at) )?{CAP}){{0,4}}"
 WORD = re.compile(r"[^\W\d_]+(?:['\u2019\-\u02bb][^\W\d_]+)*")
 MASK = re.compile(r"\[[A-Z]{3,12}\]")
@@ -59,6 +59,8 @@ _LOW_UNLISTED = re.compile(
 )
 _END = frozenset('.!?:;\n"“”(-—\u2013*•…')
 _LEAST_SHOUTED = 4
+_RUN = re.compile(r"([^\w\s])\1{3,}")  # spaCy takes the square of its length for "(((("
+_LOOK_BACK = 40  # characters: a look at all that stands before would make long posts slow
 
 
 @dataclass(frozen=True)
@@ -168,6 +170,7 @@ def prepare(text: str, spans: Sequence[tuple[int, int, str]], lexicon: Lexicon) 
         sheet = _put(sheet, start, end, "it")
     for match in MASK.finditer(text):
         sheet = _put(sheet, *match.span(), _STAND_INS.get(match[0], "it"))
+    sheet = _RUN.sub(lambda match: match[1] + " " * (len(match[0]) - 1), sheet)
     for line in _LINE.finditer(sheet):
         long = [match[0] for match in WORD.finditer(line[0]) if len(match[0]) > 1]
         shouted = sum(word.isupper() for word in long)
@@ -270,7 +273,7 @@ def view(doc: Doc, ages: frozenset[int], lexicon: Lexicon) -> View:
             at[place] = (token.tag_, token.ent_type_)
     words: list[Word] = []
     for match in WORD.finditer(text):
-        before = text[: match.start()].rstrip(" '\u2018*_")
+        before = text[max(0, match.start() - _LOOK_BACK) : match.start()].rstrip(" '\u2018*_")
         tag, label = at.get(match.start(), ("", ""))
         words.append(
             Word(
@@ -279,9 +282,7 @@ def view(doc: Doc, ages: frozenset[int], lexicon: Lexicon) -> View:
                 text=match[0],
                 tag=tag,
                 label=label,
-                begins=not before
-                or before[-1] in _END
-                or "\n" in text[len(before) : match.start()],
+                begins=not before or before[-1] in _END,
                 titled=any(start <= match.start() < end for start, end in titled),
             )
         )
