@@ -243,7 +243,10 @@ def test_removal_is_read_from_body_category_and_archive(
 
 
 KEY = b"a key that nobody has"
-NAMES = st.text(min_size=1, max_size=20).filter(lambda name: name.strip())
+# A lone "/" and the words that sources put for nobody have no hash; see the next test.
+NAMES = st.text(min_size=1, max_size=20).filter(
+    lambda name: author_hash(name, KEY) is not None and "/" not in name
+)
 
 
 @given(NAMES, NAMES)
