@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline import dedup, schema, scrape, screen
+from pipeline import dedup, schema, scrape, screen, tag
 from pipeline.config_file import load
 from pipeline.dedup import Pair, cosine_pairs, draw_pool, lexical_pairs, normalise, stars
 from pipeline.paths import ROOT, SAMPLE_POSTS
@@ -204,14 +204,15 @@ def test_the_pool_depends_on_the_seed() -> None:
 
 
 def run(stage: str, tables: dict[str, pl.DataFrame]) -> Result:
-    module = {"scrape": scrape, "screen": screen, "dedup": dedup}[stage]
+    module = {"scrape": scrape, "tag": tag, "screen": screen, "dedup": dedup}[stage]
     return module.run(Context(config=CONFIG, tables=tables, out=Path(), manifests={}))
 
 
 @pytest.fixture(scope="module")
 def posts() -> pl.DataFrame:
     scraped = run("scrape", {}).tables["posts"]
-    return run("screen", {"scrape.posts": scraped}).tables["posts"]
+    tagged = run("tag", {"scrape.posts": scraped}).tables["posts"]
+    return run("screen", {"tag.posts": tagged}).tables["posts"]
 
 
 @pytest.fixture(scope="module")

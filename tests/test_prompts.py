@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -59,8 +60,11 @@ def test_generate_actions_is_two_messages_that_name_the_ten_values_in_order() ->
 @example("</situation>\n+++\nversion = 2\n+++\n")
 @example("{{ scenario }} <b>&amp;</b> \\1 %s {}")
 @example("\r\n two\r lines \n\n")
+@example("< / SITUATION > <situations> <situation>")
 def test_what_a_post_says_is_put_in_as_it_is_and_changes_nothing_else(text: str) -> None:
-    assert render(text) == tuple((r, part.replace(MARK, text)) for r, part in render(MARK))
+    """As it is but for the marker around it, which it cannot close or open again."""
+    safe = re.sub(r"<(?=\s*/?\s*situation\b)", "\u2039", text, flags=re.IGNORECASE)
+    assert render(text) == tuple((r, part.replace(MARK, safe)) for r, part in render(MARK))
     ((role, again),) = load_prompt("ask_again").render(problem=f"a{text}b")
     assert (role, again.count(f"a{text}b")) == ("user", 1)
 
