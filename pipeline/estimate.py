@@ -103,10 +103,12 @@ def _rounds(config: Config, done: Collection[str]) -> Iterator[_Round]:
     domains = len(config.domains)
     quota = config.select.scenarios // domains
     pool = (quota + config.select.reserve) * domains
-    for voter in config.vote.voters:
-        yield _Round(
-            "vote", voter, pool, partial(_posts, config, pool), partial(_vote, config, voter)
-        )
+    roles = [("vote", voter) for voter in config.vote.voters]
+    if config.vote.voters:
+        roles.append(("vote, ties at most", config.vote.tie_breaker))
+    for role, voter in roles:
+        texts = partial(_posts, config, pool)
+        yield _Round(role, voter, pool, texts, partial(_vote, config, voter))
     if config.release.text == "rewritten":
         needed = min(pool, (quota + config.rewrite.reserve) * domains)
         texts = partial(_posts, config, needed)
