@@ -8,10 +8,10 @@ from pathlib import Path
 
 import polars as pl
 
-from pipeline import personal, schema
+from pipeline import schema
 from pipeline.artifacts import sha256_text
 from pipeline.config import Config
-from pipeline.rewrite import scenario_id
+from pipeline.rewrite import masked, scenario_id
 from pipeline.scrape import read_posts
 from pipeline.sources.reddit import Reddit, fetch_by_ids
 from pipeline.text import clean, mask
@@ -109,17 +109,10 @@ def hydrate(scenarios: pl.DataFrame, seen: Iterable[Seen]) -> pl.DataFrame:
         scenario, digest = stored[found.post_id]
         state, text = state_of(found, digest), ""
         if state == SAME:
-            text = scenario_text(mask(f"{clean(found.title)}\n\n{clean(found.body)}")[0])
+            text = masked(mask(f"{clean(found.title)}\n\n{clean(found.body)}")[0])
             if scenario_id(text) != scenario:  # the title, or what is masked, has changed
                 state, text = EDITED, ""
         rows.append(
             {"scenario_id": scenario, "post_id": found.post_id, "state": state, "scenario": text}
         )
     return schema.frame(rows, schema.HYDRATED).sort("scenario_id")
-
-
-def scenario_text(text: str) -> str:
-    """Return a post's text as a scenario that is no retelling: generalised, names masked."""
-    general = personal.generalise(text)
-    ((spans),) = personal.find([general])
-    return personal.mask(general, spans)

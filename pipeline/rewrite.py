@@ -66,7 +66,7 @@ def run(context: Context) -> Result:
             texts, failed, keys = _retell(config, caller, rows)
             notes = caller.notes()
     else:
-        texts, failed, keys = _mask(rows), {}, {}
+        texts, failed, keys = {row["post_id"]: masked(row["text"]) for row in rows}, {}, {}
     kept = schema.frame((_scenario(row, texts) for row in rows if row["post_id"] in texts),
                         schema.CANDIDATES)  # fmt: skip
     twice = ~kept["scenario_id"].is_first_distinct()
@@ -93,13 +93,11 @@ def run(context: Context) -> Result:
     )
 
 
-def _mask(rows: Sequence[Row]) -> dict[str, str]:
-    texts = [personal.generalise(row["text"]) for row in rows]
-    spans = personal.find(texts)
-    return {
-        row["post_id"]: personal.mask(text, found)
-        for row, text, found in zip(rows, texts, spans, strict=True)
-    }
+def masked(text: str) -> str:
+    """Return a post's text as a scenario that is no retelling: generalised, names masked."""
+    general = personal.generalise(text)
+    (spans,) = personal.find([general])
+    return personal.mask(general, spans)
 
 
 def _retell(

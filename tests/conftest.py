@@ -15,6 +15,7 @@ import pytest
 from pipeline import build as runner
 from pipeline.config import Config
 from pipeline.config_file import load
+from pipeline.config_model import ModelConfig
 from pipeline.paths import ROOT
 from tests.loopback import ChatServer, chat_server
 
@@ -35,6 +36,23 @@ def _quiet_wait() -> None:
 def server() -> Iterator[ChatServer]:
     with chat_server() as running:
         yield running
+
+
+@pytest.fixture(params=["openai", "dashscope"])
+def model(
+    request: pytest.FixtureRequest, server: ChatServer, monkeypatch: pytest.MonkeyPatch
+) -> ModelConfig:
+    monkeypatch.setenv("VALACT_TEST_KEY", SECRET)
+    native = request.param == "dashscope"
+    return ModelConfig(
+        provider=request.param,
+        model="fake",
+        base_url=server.base_url.replace("/v1", "/api/v1") if native else server.base_url,
+        api_key_env="VALACT_TEST_KEY",
+        max_tokens=50,
+        concurrency=3,
+        timeout_s=10,
+    )
 
 
 @pytest.fixture(scope="session")

@@ -37,23 +37,11 @@ SCHEMA = (
 World = Callable[..., Config]
 
 
-@pytest.fixture(params=["openai", "dashscope"])
-def model(
-    request: pytest.FixtureRequest, server: ChatServer, monkeypatch: pytest.MonkeyPatch
-) -> ModelConfig:
-    monkeypatch.setenv("VALACT_TEST_KEY", SECRET)
-    native = request.param == "dashscope"
+@pytest.fixture
+def model(model: ModelConfig, server: ChatServer) -> ModelConfig:
     server.names = ["a"]
-    return ModelConfig(
-        provider=request.param,
-        model="fake",
-        base_url=server.base_url.replace("/v1", "/api/v1") if native else server.base_url,
-        api_key_env="VALACT_TEST_KEY",
-        max_tokens=50,
-        concurrency=3,
-        timeout_s=10,
-        batch=BatchConfig(url=server.base_url if native else "", requests=4),
-    )
+    url = server.base_url if model.provider == "dashscope" else ""
+    return dataclasses.replace(model, batch=BatchConfig(url=url, requests=4))
 
 
 def limits(model: ModelConfig, **changes: Any) -> ModelConfig:

@@ -29,23 +29,6 @@ SCHEMA = (
 )
 
 
-@pytest.fixture(params=["openai", "dashscope"])
-def model(
-    request: pytest.FixtureRequest, server: ChatServer, monkeypatch: pytest.MonkeyPatch
-) -> ModelConfig:
-    monkeypatch.setenv("VALACT_TEST_KEY", SECRET)
-    native = request.param == "dashscope"
-    return ModelConfig(
-        provider=request.param,
-        model="fake",
-        base_url=server.base_url.replace("/v1", "/api/v1") if native else server.base_url,
-        api_key_env="VALACT_TEST_KEY",
-        max_tokens=50,
-        concurrency=3,
-        timeout_s=10,
-    )
-
-
 def is_native(model: ModelConfig) -> bool:
     return model.provider == "dashscope"
 

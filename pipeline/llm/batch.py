@@ -25,12 +25,11 @@ from pipeline.llm.provider import CallFailed, one_line
 from pipeline.llm.purse import Purse
 from pipeline.llm.reply import ERROR, FAILED, without_answer
 from pipeline.llm.request import Request
-from pipeline.llm.retry import may_pass
+from pipeline.llm.retry import ITEM_ONLY, may_pass
 
 _TOO_MUCH_ENQUEUED = "token_limit_exceeded"
 _MOST_BATCHES = 3
 _OK = 200
-_REFUSED_AS_IT_IS = frozenset({400, 413, 422})
 _GONE = 404
 
 
@@ -220,7 +219,7 @@ class BatchLane:
         if self._ledger.components(line.key) is None:
             return None  # an id that we never sent
         if line.status != _OK:
-            refused = line.status in _REFUSED_AS_IT_IS
+            refused = line.status in ITEM_ONLY
             detail = one_line(f"{line.status or ''} {line.problem}")
             return Settled(
                 without_answer(line.key, ERROR if refused else FAILED, detail), NOT_CHARGED

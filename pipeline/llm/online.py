@@ -24,6 +24,7 @@ from pipeline.llm.purse import Purse
 from pipeline.llm.reply import ERROR, FAILED, Reply, without_answer
 from pipeline.llm.request import Request
 from pipeline.llm.retry import (
+    ITEM_ONLY,
     LONGEST_STATED_WAIT_S,
     THROTTLED_TRIES,
     TOO_MANY,
@@ -32,8 +33,6 @@ from pipeline.llm.retry import (
     wait,
 )
 
-ITEM_ONLY = frozenset({400, 413, 422})
-"""Statuses that refuse one request as it stands (too long, say), not the ones beside it."""
 _KEY_REFUSED = frozenset({401, 403})
 _ALL_REFUSED = 10
 _LOOK_AGAIN_S = 0.05

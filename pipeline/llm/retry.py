@@ -14,6 +14,8 @@ TOO_MANY = 429
 FIRST_WAIT_S = 0.5
 LONGEST_WAIT_S = 30.0
 LONGEST_STATED_WAIT_S = 600.0
+ITEM_ONLY = frozenset({400, 413, 422})
+"""Statuses that refuse one request as it stands (too long, say), not the ones beside it."""
 _PASSING = frozenset({408, 409, TOO_MANY})
 _SPENT = frozenset({"insufficient_quota", "Arrearage"})  # 429 by status, but waiting cannot help
 
