@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.text import Text
 
 from pipeline.cli_batches import batches
+from pipeline.cli_dedup import dedup, dedup_review
 from pipeline.cli_ledger import ledger_app
 from pipeline.cli_options import (
     DEMO,
@@ -42,6 +43,8 @@ app = typer.Typer(
 app.add_typer(ledger_app, name="ledger")
 app.command()(batches)
 app.command()(screen)
+app.command()(dedup)
+app.command("dedup-review")(dedup_review)
 app.command()(sync)
 app.command()(hydrate)
 app.command("check-publish")(check_publish)

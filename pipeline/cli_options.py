@@ -5,12 +5,16 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from pipeline.config import Config
 from pipeline.config_file import load, parse_override
+from pipeline.errors import BadInputError
+
+if TYPE_CHECKING:
+    import polars as pl
 
 DEMO = Path("configs/demo.toml")
 ConfigFile = Annotated[Path, typer.Option("--config", "-c", help="Configuration (TOML).")]
@@ -55,3 +59,36 @@ def read_config(
         build = dataclasses.replace(config.build, workspace=place)
         config = dataclasses.replace(config, build=build)
     return config
+
+
+def check_out(*files: Path | None) -> None:
+    """Check that files can be written, before any work; None is a file that is not wanted.
+
+    Raises:
+        BadInputError: One is a folder, or lies in none.
+    """
+    for file in files:
+        if file is not None and (file.is_dir() or not file.parent.is_dir()):
+            what = "is a folder" if file.is_dir() else f"there is no folder {file.parent}"
+            raise BadInputError(f"{file}: {what}; name a file in a folder that exists")
+
+
+def read_table(file: Path) -> pl.DataFrame:
+    """Return the posts of a Parquet file: the columns of schema.POSTS, in this order.
+
+    Raises:
+        BadInputError: It is no such table.
+    """
+    import polars as pl
+
+    from pipeline import schema
+
+    try:
+        return schema.check(
+            pl.read_parquet(file, columns=list(schema.POSTS)), schema.POSTS, "posts"
+        )
+    except (OSError, TypeError, pl.exceptions.PolarsError) as error:
+        what = " ".join(str(error).split())[:200]
+        raise BadInputError(
+            f"{file}: not a table of posts ({what}); `python -m pipeline ingest` writes one"
+        ) from None

@@ -8,8 +8,7 @@ from typing import Annotated
 
 import typer
 
-from pipeline.cli_options import DEMO, ConfigFile, Sets, read_config
-from pipeline.errors import BadInputError
+from pipeline.cli_options import DEMO, ConfigFile, Sets, check_out, read_config, read_table
 from pipeline.progress import say
 
 
@@ -21,22 +20,13 @@ def screen(
     as_json: Annotated[bool, typer.Option("--json", help="Print counts as JSON.")] = False,
 ) -> None:
     """Tag posts and drop those that cannot become scenarios; rules only, no model."""
-    import polars as pl
-
-    from pipeline import schema, tag
+    from pipeline import tag
     from pipeline.artifacts import write_parquet
     from pipeline.screen import decide
 
     config = read_config(config_file, sets=sets)
-    try:
-        table = schema.check(pl.read_parquet(posts), schema.POSTS, str(posts))
-    except (OSError, TypeError, pl.exceptions.PolarsError) as error:
-        what = " ".join(str(error).split())[:200]
-        raise BadInputError(
-            f"{posts}: not a table of posts ({what}); `python -m pipeline ingest` writes one"
-        ) from None
-    if not out.parent.is_dir():
-        raise BadInputError(f"{out.parent}: no such folder; make it first")
+    table = read_table(posts)
+    check_out(out)
     kept, dropped = decide(tag.tagged(table), config.screen)
     write_parquet(kept, out)
     reasons = dict(dropped.group_by("reason").len().sort("len", "reason", descending=True).rows())

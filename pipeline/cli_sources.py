@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from pipeline.cli_options import DEMO, ConfigFile, Sets, read_config
+from pipeline.cli_options import DEMO, ConfigFile, Sets, check_out, read_config
 from pipeline.errors import BadInputError
 from pipeline.progress import say
 
@@ -59,9 +59,7 @@ def ingest(
             raise BadInputError(f"{file}: no such file; name files of posts")
         if out.exists() and out.samefile(file):
             raise BadInputError(f"{out}: is one of the files to read; name another by --out")
-    if out.is_dir() or not out.parent.is_dir():
-        what = "is a folder" if out.is_dir() else f"there is no folder {out.parent}"
-        raise BadInputError(f"{out}: {what}; name a file in a folder that exists by --out")
+    check_out(out)
     # Progress goes to standard error if standard output is for the report alone.
     with contextlib.redirect_stdout(sys.stderr) if as_json else contextlib.nullcontext():
         found = read_posts(files, config, all_subreddits=all_subreddits)

@@ -12,6 +12,8 @@ from pydantic.dataclasses import dataclass
 from pipeline.config_model import STRICT, Count, ModelConfig, Positive
 
 Share = Annotated[float, Field(ge=0, le=1)]
+Similarity = Annotated[float, Field(ge=0.3, le=1)]
+"""Lower ones find pairs without end."""
 ListingName = Annotated[
     str,
     Field(
@@ -34,6 +36,7 @@ class BuildConfig:
         workspace: Folder of the stages' artifacts.
         ledger: SQLite file that keeps every model reply that was ever paid for.
         dist: Folder that receives the finished release.
+        cache: Folder of what can be computed again (embeddings), shared by builds.
     """
 
     name: str
@@ -42,6 +45,7 @@ class BuildConfig:
     workspace: str
     ledger: str
     dist: str
+    cache: str = "cache"
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -107,20 +111,31 @@ class DedupConfig:
     """When two posts count as the same story.
 
     Attributes:
-        jaccard: Least Jaccard similarity of word shingles for a lexical duplicate.
+        jaccard: Least share of common shingles among all of two texts' shingles (Jaccard).
+        containment: Least share of common shingles among those of the shorter text.
         shingle_words: Words in a shingle.
-        cosine: Least cosine of embeddings for a semantic duplicate.
-        embedding_model: "minilm-package" for the bundled model, else a sentence-transformers name.
+        cosine: Least cosine of embeddings.
+        common_words: Least share of the words of the text with fewer different words that the other
+            one has too, for a pair that embeddings find: forums are full of texts of one topic.
+        embedding_model: "minilm-package" for the bundled model, else a sentence-transformers name;
+            "" compares no meanings.
         window_words: Longer texts are embedded in windows of this many words and averaged.
-        pool_per_domain: Posts a domain, drawn by id, that go on to embedding; 0 takes all.
+        semantic_words: Shorter texts are compared by their words only.
+        pool_per_domain: Posts a domain, drawn by id, that are looked at; 0 takes all.
+        earlier: Releases (folders, or Parquet files with `scenario_id` and `scenario`) that no
+            scenario may be like.
     """
 
-    jaccard: Share = 0.7
+    jaccard: Similarity = 0.6
+    containment: Similarity = 0.9
     shingle_words: Positive = 3
-    cosine: Share = 0.9
+    cosine: Similarity = 0.87
+    common_words: Share = 0.55
     embedding_model: str = "minilm-package"
     window_words: Positive = 180
+    semantic_words: Positive = 40
     pool_per_domain: Count = 0
+    earlier: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, config=STRICT)

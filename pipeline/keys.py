@@ -26,7 +26,7 @@ from pipeline.stage import Stage
 # Fields that say where things lie, not what they are; the source and the key that authors are
 # hashed with count by their content instead.
 PLACE_FIELDS = {
-    "build": {"workspace", "ledger", "dist"},
+    "build": {"workspace", "ledger", "dist", "cache"},
     "source": {"path", "author_key_env", "tombstones", "max_bad_lines"},
 }
 _CACHE_FILE = ".source-digests.json"

@@ -6,11 +6,9 @@ import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
 from pipeline.artifacts import write_text
 from pipeline.funnel import NO_DOMAIN, Funnel
-from pipeline.paths import TEMPLATES
+from pipeline.pages import environment
 
 PAGE = "report.html"
 
@@ -35,13 +33,7 @@ def write_report(
         Path of the page.
     """
     domains = sorted({domain for f in funnels.values() for domain, _, _ in f.cells} - {NO_DOMAIN})
-    page = Environment(
-        loader=FileSystemLoader(TEMPLATES),
-        undefined=StrictUndefined,
-        autoescape=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    ).get_template("report.html.j2")
+    page = environment().get_template("report.html.j2")
     path = workspace / PAGE
     text = page.render(
         name=name,

@@ -85,9 +85,20 @@ PAIRS: Schema = {
 DUPLICATES: Schema = {
     "removed_id": pl.String(),
     "keeper_id": pl.String(),
-    "method": pl.String(),  # "exact", "lexical" or "semantic"
-    "similarity": pl.Float64(),  # Jaccard for exact and lexical, cosine for semantic
+    "method": pl.String(),  # one of duplicates.stars.METHODS
+    "similarity": pl.Float64(),  # by method: see docs/dedup.md
 }
+"""Each removed post once, with the one that stays in its place."""
+
+NEAR_PAIRS: Schema = {
+    "worse_id": pl.String(),  # the one of the pair that would go
+    "better_id": pl.String(),
+    "method": pl.String(),
+    "similarity": pl.Float64(),
+    "threshold": pl.Float64(),
+    "over": pl.Boolean(),  # it reaches the threshold
+}
+"""Measured pairs that a person looks at before setting a threshold."""
 
 CANDIDATES: Schema = {
     "scenario_id": pl.String(),

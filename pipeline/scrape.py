@@ -124,7 +124,7 @@ def read_posts(paths: Sequence[Path], config: Config, *, all_subreddits: bool = 
     every, lost = posts.frame(), dropped.frame()
     if every.is_empty():
         raise BadInputError(_no_post(paths, config, lost))
-    kept, others = _one_each(every)
+    kept, others = one_each(every)
     kept, taken_back = _without_tombstoned(kept, Path(config.source.tombstones))
     return Reading(
         posts=kept,
@@ -168,8 +168,12 @@ def _read(path: Path, config: Config, wanted: Wanted) -> Iterator[dict[str, Any]
     return read_dump(path, wanted, source.limit)
 
 
-def _one_each(posts: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Return one row a post id, and the others as rows of schema.DROPPED."""
+def one_each(posts: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Return one row a post id, and the others as rows of schema.DROPPED.
+
+    Args:
+        posts: Rows of schema.POSTS.
+    """
     several = posts["post_id"].is_duplicated()
     by = [
         "post_id",

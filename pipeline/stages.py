@@ -44,7 +44,11 @@ STAGES: tuple[Stage, ...] = (
         name="dedup",
         run=dedup.run,
         inputs=("screen.posts",),
-        outputs={"posts": schema.SCREENED, "pairs": schema.DUPLICATES},
+        outputs={
+            "posts": schema.SCREENED,
+            "pairs": schema.DUPLICATES,
+            "near": schema.NEAR_PAIRS,
+        },
         sections=("build.seed", "dedup"),
     ),
     Stage(

@@ -15,7 +15,7 @@ from lingua import Language, LanguageDetector, LanguageDetectorBuilder
 
 from pipeline import funnel, schema
 from pipeline.stage import Context, Result
-from pipeline.text import clean, mask
+from pipeline.text import RECURRING, clean, mask
 
 _WORD = r"[\p{L}\p{N}]+(?:['\u2019\-][\p{L}\p{N}]+)*"
 _LINK = r"\[[^\]\n]*\]\([^)\s]*\)|https?://\S+|www\.\S+"
@@ -29,10 +29,6 @@ _FUNCTION_WORDS = frozenset(
         "she they so we are or if just what do like get had has about can an from would am there "
         "when all her his him",
     )
-)
-_RECURRING = (
-    r"(?i)\b(daily|weekly|monthly|weekend|biweekly)\b.{0,40}\b(thread|discussion|questions?|"
-    r"megathread|check-?in)\b|\bmega-?thread\b|\bmoderators?\b.{0,30}\bannounce"
 )
 _UPDATE = (
     r"(?i)^\W*(final |small |quick )?update\b|\[\s*(final )?update\s*\d*\s*\]|\bupdate\s*[:\]]"
@@ -100,16 +96,9 @@ def run(context: Context) -> Result:
 
 def tagged(posts: pl.DataFrame) -> pl.DataFrame:
     """Return rows of schema.TAGGED for rows of schema.POSTS."""
-    # Rules see the text as people and models do: no character in it is invisible.
-    read = posts.with_columns(
-        title=pl.Series([clean(title) for title in posts["title"]], dtype=pl.String),
-        body=pl.Series([clean(body) for body in posts["body"]], dtype=pl.String),
-    )
-    masked = [mask(f"{t}\n\n{b}") for t, b in read.select("title", "body").iter_rows()]
+    read = with_text(posts)
     outside_links = pl.col("body").str.replace_all(_LINK, " ")
     table = read.with_columns(
-        text=pl.Series([text for text, _ in masked], dtype=pl.String),
-        masked=pl.Series([list(kinds) for _, kinds in masked], dtype=pl.List(pl.String)),
         words=pl.col("body").str.count_matches(_WORD).cast(pl.Int64),
         words_outside_links=outside_links.str.count_matches(_WORD).cast(pl.Int64),
         tags=_tags(),
@@ -117,12 +106,28 @@ def tagged(posts: pl.DataFrame) -> pl.DataFrame:
     return table.select(schema.TAGGED.keys())
 
 
+def with_text(posts: pl.DataFrame) -> pl.DataFrame:
+    """Return `posts` with title and body cleaned, and the columns text and masked.
+
+    So rules see what people and models see: no character in it is invisible.
+    """
+    read = posts.with_columns(
+        title=pl.Series([clean(title) for title in posts["title"]], dtype=pl.String),
+        body=pl.Series([clean(body) for body in posts["body"]], dtype=pl.String),
+    )
+    masked = [mask(f"{t}\n\n{b}") for t, b in read.select("title", "body").iter_rows()]
+    return read.with_columns(
+        text=pl.Series([text for text, _ in masked], dtype=pl.String),
+        masked=pl.Series([list(kinds) for _, kinds in masked], dtype=pl.List(pl.String)),
+    )
+
+
 def _tags() -> pl.Expr:
     """Return the list of tags that hold for a post, in the order of schema.TAGS."""
     asked = pl.concat_str("title", "body", separator="\n")
     found: dict[str, pl.Expr] = {
         "over_18": pl.col("over_18").fill_null(value=False),
-        "recurring_thread": pl.col("title").str.contains(_RECURRING),
+        "recurring_thread": pl.col("title").str.contains(RECURRING),
         "update_post": pl.col("title").str.contains(_UPDATE),
         "injection_like": asked.str.contains(_INJECTION),
         "minor": asked.str.contains(_MINOR),

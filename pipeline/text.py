@@ -27,6 +27,14 @@ _ENTITY = re.compile(r"&(?:#[xX][0-9a-fA-F]{1,6}|#\d{1,7}|nbsp|zwj|zwnj|ensp|ems
 _MAYBE = re.compile(r"@|\+\d|\]\(|https?:|www\.|u(?:ser)?/|\d(?:[ .()/-]{0,3}\d){6}", re.IGNORECASE)
 _MASKED_LINK = re.compile(r"\[([^\]\n]{1,300})\]\(\[URL\]\)")
 
+RECURRING = (
+    r"(?i)\b(daily|weekly|monthly|weekend|biweekly)\b.{0,40}\b(thread|discussion|questions?|"
+    r"megathread|check-?in)\b|\bmega-?thread\b|\bmoderators?\b.{0,30}\bannounce"
+    r"|\bmod(?:erator)?[ -]?post\b|\bweek of (?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)"
+    r"|\b(?:mon|tues|wednes|thurs|fri|satur|sun)day'?s? (?:mega-?)?thread\b|\bcommunity thread\b"
+)
+"""Titles of threads that a forum opens again and again: no single person's story."""
+
 
 def clean(text: str) -> str:
     """Return `text` without invisible and control characters, with plain spaces and line ends."""

@@ -97,7 +97,7 @@ def test_a_changed_threshold_runs_that_stage_and_those_after_it_and_says_why(wor
         "compose": "run if its input changes",
         "release": "run if its input changes",
     }
-    assert plans[3].reasons == ("config.dedup.cosine 0.88 -> 0.995",)
+    assert plans[3].reasons == ("config.dedup.cosine 0.87 -> 0.995",)
     before = artifacts(changed)
     runner.build(changed)
     rewritten = {

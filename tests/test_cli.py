@@ -141,9 +141,9 @@ def test_build_look_verify_trace_and_funnel(
 def test_explain_names_the_threshold(tmp_path: Path, prepared: Path) -> None:
     shutil.copytree(prepared, tmp_path / "work")
     done = command(
-        "explain", "dedup", f"--workspace={tmp_path / 'work'}", "--set", "dedup.jaccard=0.6"
+        "explain", "dedup", f"--workspace={tmp_path / 'work'}", "--set", "dedup.jaccard=0.7"
     )
-    assert done.stdout.splitlines() == ["dedup: run", "    config.dedup.jaccard 0.5 -> 0.6"]
+    assert done.stdout.splitlines() == ["dedup: run", "    config.dedup.jaccard 0.6 -> 0.7"]
 
 
 def test_plan_prices_the_scenarios_that_are_drawn_and_says_when_it_assumes(

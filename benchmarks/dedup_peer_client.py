@@ -1,0 +1,120 @@
+"""One run of a peer, in its own virtual environment: nothing of ours is imported.
+
+minhash: datasketch, MinHashLSH over triples of words, as its documents show it: a text goes if the
+index has one like it, else it is put in. semhash: self_deduplicate on vectors that are given to it.
+Prints one line of JSON; reading files and importing count for no time.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import json
+import resource
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+_PERMUTATIONS = 128
+_ANGLES = {"A": 0.0, "B": 20.0, "C": 40.0}  # cosines 0.94, 0.94 and 0.77
+Pairs = list[tuple[str, str]]
+
+
+class _Given:
+    """Stands for a model where every vector is given."""
+
+    def encode(self, inputs: Sequence[Any], **_: Any) -> Any:
+        raise RuntimeError("a vector was asked for that was not given")
+
+
+def minhash(posts: list[dict[str, str]], threshold: float) -> Pairs:
+    """Return (removed, keeper): of what the index has, the likeliest by its own estimate."""
+    from datasketch import MinHash, MinHashLSH
+
+    index = MinHashLSH(threshold=threshold, num_perm=_PERMUTATIONS)
+    kept: dict[str, Any] = {}
+    removed = []
+    for post in posts:
+        words = post["words"].split(" ")
+        triples = {" ".join(words[k : k + 3]).encode() for k in range(max(1, len(words) - 2))}
+        signature = MinHash(num_perm=_PERMUTATIONS)
+        signature.update_batch(triples)
+        like = index.query(signature)
+        if like:
+            keeper = max(sorted(like), key=lambda name: signature.jaccard(kept[name]))
+            removed.append((post["id"], keeper))
+        else:
+            index.insert(post["id"], signature)
+            kept[post["id"]] = signature
+    return removed
+
+
+def semhash(posts: list[dict[str, str]], vectors: Any, threshold: float) -> Pairs:
+    """Return (removed, keeper)."""
+    from semhash import SemHash
+
+    records = [{"id": post["id"], "text": post["text"]} for post in posts]
+    index = SemHash.from_embeddings(vectors, records, model=_Given(), columns=["text"])
+    filtered = index.self_deduplicate(threshold=threshold).filtered
+    return [(each.record["id"], each.duplicate_of["id"]) for each in filtered]
+
+
+def chain(threshold: float) -> dict[str, int]:
+    """Return how many of A, B and C semhash keeps, by their order; only B is like both others."""
+    kept = {}
+    for order in itertools.permutations(_ANGLES):
+        turns = np.radians([_ANGLES[name] for name in order])
+        vectors = np.column_stack([np.cos(turns), np.sin(turns)]).astype(np.float32)
+        posts = [{"id": name, "text": name} for name in order]
+        kept["".join(order)] = len(order) - len(semhash(posts, vectors, threshold))
+    return kept
+
+
+def _cpu_seconds() -> float:
+    usage = resource.getrusage(resource.RUSAGE_SELF)
+    return usage.ru_utime + usage.ru_stime
+
+
+def main() -> None:
+    """Deduplicate the posts of a JSON-lines file, and print what it took."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("kind", choices=["minhash", "semhash", "chain"])
+    parser.add_argument("folder", type=Path, help="posts.ndjson (id, words, text), vectors.npy")
+    parser.add_argument("--threshold", type=float, required=True)
+    parser.add_argument("--reversed", action="store_true")
+    arguments = parser.parse_args()
+    posts, vectors = [], None
+    if arguments.kind == "chain":
+        import semhash as _  # noqa: F401
+    else:
+        with (arguments.folder / "posts.ndjson").open(encoding="utf-8") as lines:
+            posts = [json.loads(line) for line in lines]
+    if arguments.kind == "minhash":
+        import datasketch as _  # noqa: F401
+    if arguments.kind == "semhash":
+        import semhash as _  # noqa: F401
+
+        vectors = np.load(arguments.folder / "vectors.npy")
+    if arguments.reversed:
+        posts.reverse()
+        vectors = None if vectors is None else vectors[::-1].copy()
+    begun, cpu = time.perf_counter(), _cpu_seconds()
+    found: Any
+    if arguments.kind == "minhash":
+        found = minhash(posts, arguments.threshold)
+    elif arguments.kind == "semhash":
+        found = semhash(posts, vectors, arguments.threshold)
+    else:
+        found = chain(arguments.threshold)
+    seconds, cpu_s = time.perf_counter() - begun, _cpu_seconds() - cpu
+    peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6
+    taken = {"seconds": seconds, "cpu_s": cpu_s, "peak_mb": peak_mb, "found": {"result": found}}
+    sys.stdout.write("\n" + json.dumps(taken) + "\n")
+
+
+if __name__ == "__main__":
+    main()

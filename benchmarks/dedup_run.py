@@ -1,0 +1,109 @@
+"""One run of our deduplication in a process of its own, so that time and memory are its alone.
+
+Prints one line of JSON. Reading the file counts for memory and not for time, starting Python for
+neither.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import resource
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from pipeline.config import DedupConfig
+from pipeline.duplicates.find import find
+from pipeline.embedding import BUNDLED, Embedder
+from pipeline.tag import with_text
+
+NICE = 5
+
+
+@dataclass(frozen=True)
+class Run:
+    """What one run took.
+
+    Attributes:
+        seconds: Wall-clock time of the work.
+        cpu_s: CPU time of the process meanwhile, user and system, all threads.
+        peak_mb: Most resident memory of the process ever, imports and all.
+        found: What else it tells.
+    """
+
+    seconds: float
+    cpu_s: float
+    peak_mb: float
+    found: dict[str, Any] = field(default_factory=dict)
+
+
+def run(kind: str, *arguments: str) -> Run:
+    """Run this module in a process of its own; see `main`."""
+    return run_command([sys.executable, "-m", "benchmarks.dedup_run", kind, *arguments])
+
+
+def run_command(command: Sequence[str], **options: Any) -> Run:
+    """Run a command that prints a Run in its last line."""
+    nicely = ["nice", "-n", str(NICE), *command]
+    done = subprocess.run(nicely, check=False, capture_output=True, text=True, **options)
+    if done.returncode:
+        raise SystemExit(f"{' '.join(command)[:300]}\n{done.stderr[-2_000:]}")
+    return Run(**json.loads(done.stdout.splitlines()[-1]))
+
+
+class Meter:
+    """Time since it was made."""
+
+    def __init__(self) -> None:
+        self._begun, self._cpu = time.perf_counter(), cpu_seconds()
+
+    def print(self, **found: Any) -> None:
+        """Print a Run in one line."""
+        seconds, cpu_s = time.perf_counter() - self._begun, cpu_seconds() - self._cpu
+        peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6
+        taken = {"seconds": seconds, "cpu_s": cpu_s, "peak_mb": peak_mb, "found": found}
+        print("\n" + json.dumps(taken), flush=True)
+
+
+def cpu_seconds() -> float:
+    """Return the CPU time of this process."""
+    usage = resource.getrusage(resource.RUSAGE_SELF)
+    return usage.ru_utime + usage.ru_stime
+
+
+def main() -> None:
+    """Run once and print what it took."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("kind", choices=["text", "find"])
+    parser.add_argument("posts", type=Path)
+    parser.add_argument("out", type=Path, help="Parquet file: posts with their text, or removals")
+    parser.add_argument("--cache", type=Path, help="compare meanings too, with this cache")
+    parser.add_argument("--reversed", action="store_true", help="take the rows from the last on")
+    parser.add_argument("--first", type=int, help="only so many posts")
+    arguments = parser.parse_args()
+    posts = pl.scan_parquet(arguments.posts).head(arguments.first or 2**32 - 1).collect()
+    if arguments.reversed:
+        posts = posts.reverse()
+    config = DedupConfig()
+    if arguments.kind == "text":
+        meter = Meter()
+        with_text(posts).write_parquet(arguments.out)
+        meter.print(posts=posts.height)
+        return
+    embedder = Embedder(BUNDLED, config.window_words, arguments.cache) if arguments.cache else None
+    meter = Meter()
+    removals = find(posts, config, embedder).removals
+    counts = removals["method"].value_counts().sort("method")
+    meter.print(posts=posts.height, removed=removals.height, methods=dict(counts.iter_rows()))
+    removals.write_parquet(arguments.out)
+
+
+if __name__ == "__main__":
+    main()

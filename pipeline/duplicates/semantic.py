@@ -1,0 +1,108 @@
+"""Texts that mean the same: found by quick vectors, decided by exact ones."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from pipeline.duplicates.index import EXACT_ROWS, neighbours
+from pipeline.duplicates.stars import FOUND, Rows, found
+from pipeline.embedding import ERROR
+
+Vectors = npt.NDArray[np.float32]
+
+_BLOCK = 2_000
+_DIGITS = 4
+
+
+class Embedder(Protocol):
+    """What is needed of pipeline.embedding.Embedder."""
+
+    def quick(self, texts: Sequence[str]) -> Vectors:
+        """Return vectors that are good for finding."""
+
+    def exact(self, texts: Sequence[str]) -> Vectors:
+        """Return vectors that depend on nothing but the text."""
+
+
+class Meanings:
+    """Texts whose vectors are known, and the pairs among them.
+
+    Args:
+        texts: All texts, the best first; a row is a position in it.
+        words: Their normal words.
+        embedder: Makes the vectors.
+        least: Least cosine, of exact vectors, of the pairs that are returned.
+        common: Least share of the words of the text with fewer of them that the other one has too.
+    """
+
+    def __init__(
+        self, texts: pl.Series, words: pl.Series, embedder: Embedder, least: float, common: float
+    ) -> None:
+        self._texts = texts
+        self._words = words
+        self._embedder = embedder
+        self._least = least
+        self._common = common
+        self._rows = np.empty(0, dtype=np.int64)
+        self._vectors: Vectors | None = None
+
+    def add(self, rows: Rows) -> pl.DataFrame:
+        """Embed those of `rows` that are new; return their pairs with all known ones, as FOUND."""
+        fresh = np.setdiff1d(rows, self._rows)
+        if not len(fresh):
+            return pl.DataFrame(schema=FOUND)
+        vectors = self._embedder.quick(self._of(fresh))
+        known = vectors[:0] if self._vectors is None else self._vectors
+        pairs = _pairs(vectors, np.concatenate([known, vectors]), len(known), self._least - ERROR)
+        self._vectors = np.concatenate([known, vectors])
+        self._rows = np.concatenate([self._rows, fresh])
+        return self._decided(fresh[pairs[:, 0]], self._rows[pairs[:, 1]])
+
+    def _of(self, rows: Rows) -> list[str]:
+        return [self._texts[row] for row in rows.tolist()]
+
+    def _decided(self, a: Rows, b: Rows) -> pl.DataFrame:
+        rows = np.unique(np.concatenate([a, b]))
+        vectors = self._embedder.exact(self._of(rows)).astype(np.float64)
+        first, second = vectors[np.searchsorted(rows, a)], vectors[np.searchsorted(rows, b)]
+        # Rounded before the comparison, so that the last bits of a sum decide nothing.
+        cosine = np.round(np.einsum("ij,ij->i", first, second), _DIGITS)
+        table = pl.DataFrame({"a": a, "b": b, "cosine": cosine})
+        near = table.filter(pl.col("cosine") >= self._least)
+        shared = [self._shared(x, y) >= self._common for x, y in near.select("a", "b").rows()]
+        return found(near.filter(pl.Series(shared, dtype=pl.Boolean)), "semantic", pl.col("cosine"))
+
+    def _shared(self, a: int, b: int) -> float:
+        first, second = set(self._words[a].split()), set(self._words[b].split())
+        return round(len(first & second) / max(1, min(len(first), len(second))), _DIGITS)
+
+
+def _pairs(
+    fresh: Vectors, everyone: Vectors, before: int, threshold: float
+) -> npt.NDArray[np.int64]:
+    """Return pairs (row of `fresh`, row of `everyone`), each once; `fresh` is its end.
+
+    Every pair of at least `threshold`, by products of blocks; beyond EXACT_ROWS rows by an index,
+    which misses a few.
+    """
+    if len(everyone) > EXACT_ROWS:
+        found_pairs = neighbours(fresh, everyone, threshold)
+    else:
+        found_pairs = _products(fresh, everyone, before, threshold)
+    chosen = [pair[pair[:, 1] < before + pair[:, 0]] for pair in found_pairs]
+    return np.concatenate([np.empty((0, 2), dtype=np.int64), *chosen])
+
+
+def _products(
+    fresh: Vectors, everyone: Vectors, before: int, threshold: float
+) -> Iterator[npt.NDArray[np.int64]]:
+    for start in range(0, len(fresh), _BLOCK):
+        some = fresh[start : start + _BLOCK]
+        for column in range(0, before + start + len(some), _BLOCK):
+            products = some @ everyone[column : column + _BLOCK].T
+            yield np.argwhere(products >= np.float32(threshold)) + np.array([start, column])
