@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import subprocess
 from pathlib import Path
@@ -209,12 +210,19 @@ def preview_question(
 
 
 @app.command("verify")
-def verify_release(config_file: ConfigFile = DEMO, dist: Dist = "") -> None:
-    """Check the release folder offline: checksums, load_dataset of every config, joins."""
+def verify_release(
+    config_file: ConfigFile = DEMO,
+    dist: Dist = "",
+    earlier: Annotated[
+        list[str], typer.Option(help="Release that no scenario may be like; repeatable.")
+    ] = [],  # noqa: B006 - typer copies it
+) -> None:
+    """Check the release folder offline: checksums, load_dataset, joins, each story once."""
     from pipeline.verify import verify
 
-    place = Path(read_config(config_file, dist=dist).build.dist)
-    for name, rows in verify(place).items():
+    config = read_config(config_file, dist=dist)
+    stories = dataclasses.replace(config.dedup, earlier=(*config.dedup.earlier, *earlier))
+    for name, rows in verify(Path(config.build.dist), stories).items():
         say(f"{name}: {rows:,} rows load as written")
 
 

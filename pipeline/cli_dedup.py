@@ -58,9 +58,9 @@ def dedup(
     import polars as pl
 
     from pipeline.artifacts import write_parquet
-    from pipeline.dedup import embedder_of
     from pipeline.duplicates import find
     from pipeline.duplicates.earlier import scenarios_of
+    from pipeline.embedding import embedder_of
     from pipeline.near_pairs import nearest, write_page
 
     config = read_config(config_file, sets=sets)

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import polars as pl
 
 from pipeline import funnel
 from pipeline.artifacts import unit_interval
-from pipeline.config import Config
 from pipeline.duplicates import find
 from pipeline.duplicates.earlier import scenarios_of
-from pipeline.embedding import Embedder
+from pipeline.embedding import embedder_of
 from pipeline.stage import Context, Result
 
 
@@ -48,14 +45,6 @@ def run(context: Context) -> Result:
         funnel=funnel.count("dedup", "post", posts.height, kept, dropped),
         notes={"without_text": found.without_text},
     )
-
-
-def embedder_of(config: Config) -> Embedder | None:
-    """Return what makes this build's vectors, or None if it compares no meanings."""
-    dedup = config.dedup
-    if not dedup.embedding_model:
-        return None
-    return Embedder(dedup.embedding_model, dedup.window_words, Path(config.build.cache))
 
 
 def draw_pool(posts: pl.DataFrame, per_domain: int, seed: str) -> pl.DataFrame:

@@ -62,7 +62,7 @@ def run(context: Context) -> Result:
         shutil.copyfile(ROOT / name, dist / name)
     sums = "".join(f"{digest}  {name}\n" for name, digest in folder_digest(dist).items())
     write_text(sums, dist / SUMS)
-    verify(dist)
+    verify(dist, context.config.dedup)
     nothing = schema.frame([], schema.DROPPED)
     return Result(
         tables={},

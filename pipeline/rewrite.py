@@ -20,6 +20,9 @@ from pipeline import asking, funnel, personal, schema
 from pipeline.artifacts import content_id, unit_interval
 from pipeline.asking import Question
 from pipeline.config import Config, RewriteConfig
+from pipeline.duplicates import among
+from pipeline.duplicates.earlier import scenarios_of
+from pipeline.embedding import embedder_of
 from pipeline.llm.call import Caller
 from pipeline.llm.request import Request
 from pipeline.prompts import load_prompt
@@ -70,6 +73,7 @@ def run(context: Context) -> Result:
     kept = schema.frame((_scenario(row, texts) for row in rows if row["post_id"] in texts),
                         schema.CANDIDATES)  # fmt: skip
     twice = ~kept["scenario_id"].is_first_distinct()
+    alike = _alike(config, kept.filter(~twice))
     gone = [
         schema.dropped_row(row["post_id"], row["domain"], *_reason(failed[row["post_id"]]))
         for row in rows
@@ -79,18 +83,46 @@ def run(context: Context) -> Result:
         schema.dropped_row(row["post_id"], row["domain"], "same_scenario", row["scenario_id"])
         for row in kept.filter(twice).iter_rows(named=True)
     ]
+    gone += alike
     gone += [
         schema.dropped_row(row["post_id"], row["domain"], "not_needed", "")
         for row in spare.iter_rows(named=True)
     ]
     dropped = schema.frame(gone, schema.DROPPED).sort("id")
-    scenarios = kept.filter(~twice).sort("scenario_id")
+    left_out = [row["id"] for row in alike]
+    scenarios = kept.filter(~twice & ~pl.col("post_id").is_in(left_out)).sort("scenario_id")
     return Result(
         tables={"scenarios": scenarios, "pairs": _pairs(config, rows, scenarios, keys)},
         dropped=dropped,
         funnel=funnel.count("rewrite", "post", pool.height, scenarios, dropped),
         notes=notes,
     )
+
+
+def _alike(config: Config, scenarios: pl.DataFrame) -> list[dict[str, str | None]]:
+    """Return rows of schema.DROPPED for retellings that are like another one, or an earlier one.
+
+    Posts that are told in different ways may be told in the same way again. What is published as
+    it was posted has been compared by stage dedup.
+    """
+    if config.release.text != "rewritten":
+        return []
+    removals = among(
+        scenarios.select("scenario_id", "scenario").rows(),
+        config.dedup,
+        embedder_of(config),
+        scenarios_of(config.dedup.earlier),
+    )
+    found = scenarios.join(removals, left_on="scenario_id", right_on="removed_id")
+    return [
+        schema.dropped_row(
+            row["post_id"],
+            row["domain"],
+            "like_another_scenario",
+            f"{row['keeper_id']} ({row['method']} {row['similarity']})",
+        )
+        for row in found.iter_rows(named=True)
+    ]
 
 
 def masked(text: str) -> str:

@@ -9,19 +9,27 @@ from pathlib import Path
 import polars as pl
 
 from pipeline.artifacts import folder_digest
+from pipeline.config import DedupConfig
 from pipeline.dist import TABLES, table_path
+from pipeline.duplicates import among
+from pipeline.duplicates.earlier import scenarios_of
 from pipeline.errors import StageError
 
 SUMS = "SHA256SUMS"
 QUESTIONS_PER_SCENARIO = 5
 
 
-def verify(dist: Path) -> dict[str, int]:
+def verify(dist: Path, stories: DedupConfig) -> dict[str, int]:
     """Check a release folder; return the rows of each of its configs.
+
+    Args:
+        dist: The folder.
+        stories: When two scenarios are alike (by their words), and the releases that none of this
+            one may be like.
 
     Raises:
         StageError: A file is missing or altered, a config does not load or differs from its
-            Parquet file, or a join between the tables has a hole.
+            Parquet file, a join between the tables has a hole, or two scenarios are alike.
     """
     _check_sums(dist)
     tables = {name: _load(dist, name) for name in TABLES}
@@ -42,7 +50,19 @@ def verify(dist: Path) -> dict[str, int]:
     for name, column in TABLES.items():
         if tables[name][column].n_unique() != tables[name].height:
             raise StageError(f"{dist}: {name}.{column} is not unique")
+    _check_stories(dist, scenarios, stories)
     return {name: table.height for name, table in tables.items()}
+
+
+def _check_stories(dist: Path, scenarios: pl.DataFrame, stories: DedupConfig) -> None:
+    texts = scenarios.select("scenario_id", "scenario").rows()
+    known = dict(texts)
+    others = [(name, text) for name, text in scenarios_of(stories.earlier) if name not in known]
+    for gone, kept, method, similarity in among(texts, stories, None, others).iter_rows():
+        raise StageError(
+            f"{dist}: scenarios {gone} and {kept} tell one story ({method}, {similarity}); set "
+            "dedup.earlier if one is of an earlier release, and build again"
+        )
 
 
 def _check_sums(dist: Path) -> None:

@@ -11,8 +11,8 @@ import polars as pl
 import pytest
 
 from pipeline.config_file import load
-from pipeline.dedup import embedder_of
 from pipeline.duplicates import Duplicates, find
+from pipeline.embedding import embedder_of
 from pipeline.paths import ROOT
 from pipeline.scrape import read_posts
 from pipeline.tag import with_text

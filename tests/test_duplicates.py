@@ -234,6 +234,11 @@ def test_pairs_near_a_threshold_are_shown_on_either_side() -> None:
     assert dict(near.schema) == schema.NEAR_PAIRS
 
 
+def test_nothing_is_like_nothing() -> None:
+    for texts in ([], [[]], [[], ["a"]]):
+        assert find(posts_of(texts, [1] * len(texts)), CONFIG, Bags()).removals.is_empty()
+
+
 def one_normal(text: str) -> str:
     return pl.DataFrame({"t": [text]}).select(normal(pl.col("t"))).item()
 

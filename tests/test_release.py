@@ -11,7 +11,7 @@ import pytest
 
 from pipeline import build as runner
 from pipeline.artifacts import folder_digest
-from pipeline.config import Config
+from pipeline.config import Config, DedupConfig
 from pipeline.dist import table_path
 from pipeline.errors import StageError
 from pipeline.verify import SUMS, verify
@@ -50,7 +50,7 @@ def test_it_loads_by_config_and_the_default_is_questions(dist: Path, tmp_path: P
     assert len(row["options"]) == len(set(row["option_values"])) == 4
     assert row["option_values"][row["target_index"]] == row["target_value"]
     assert row["canary"].startswith("VALACT CANARY")
-    assert verify(dist) == {"questions": 50, "scenarios": 10, "actions": 200}
+    assert verify(dist, DedupConfig()) == {"questions": 50, "scenarios": 10, "actions": 200}
 
 
 def test_a_rebuilt_release_is_not_served_from_an_old_cache(dist: Path, tmp_path: Path) -> None:
@@ -66,10 +66,10 @@ def test_a_rebuilt_release_is_not_served_from_an_old_cache(dist: Path, tmp_path:
 def test_an_altered_or_missing_file_is_named(dist: Path, name: str) -> None:
     (dist / name).write_text("other")
     with pytest.raises(StageError, match=f"{name}: differs from {SUMS}"):
-        verify(dist)
+        verify(dist, DedupConfig())
     (dist / name).unlink()
     with pytest.raises(StageError, match=f"{name}: differs from {SUMS}"):
-        verify(dist)
+        verify(dist, DedupConfig())
 
 
 def test_holes_between_the_tables_are_found(dist: Path) -> None:
@@ -85,7 +85,7 @@ def test_holes_between_the_tables_are_found(dist: Path) -> None:
         shutil.copytree(kept, dist)
         change(dist, name, edit)
         with pytest.raises(StageError, match=said):
-            verify(dist)
+            verify(dist, DedupConfig())
 
 
 def test_a_config_that_does_not_load_as_written_is_found(dist: Path) -> None:
@@ -95,4 +95,27 @@ def test_a_config_that_does_not_load_as_written_is_found(dist: Path) -> None:
     card.write_text(card.read_text().replace(table, other))
     reseal(dist)
     with pytest.raises(StageError, match="config actions does not load as it was written"):
-        verify(dist)
+        verify(dist, DedupConfig())
+
+
+def test_two_scenarios_that_tell_one_story_are_found(dist: Path, tmp_path: Path) -> None:
+    def retell(table: pl.DataFrame) -> pl.DataFrame:
+        text = table["scenario"].to_list()
+        text[1] = f"{text[0]} That is all."
+        return table.with_columns(scenario=pl.Series(text))
+
+    shutil.copytree(dist, tmp_path / "earlier")
+    assert (
+        verify(dist, DedupConfig(earlier=(str(tmp_path / "earlier"),)))["scenarios"] > 1
+    )  # its own scenarios
+    change(dist, "scenarios", retell)
+    with pytest.raises(StageError, match="tell one story"):
+        verify(dist, DedupConfig())
+
+
+def test_a_scenario_of_an_earlier_release_is_found(dist: Path, tmp_path: Path) -> None:
+    file = tmp_path / "earlier.parquet"
+    scenarios = pl.read_parquet(table_path(dist, "scenarios"))
+    scenarios.select(scenario_id=pl.lit("sc_old"), scenario="scenario").head(1).write_parquet(file)
+    with pytest.raises(StageError, match="and sc_old tell one story"):
+        verify(dist, DedupConfig(earlier=(str(file),)))

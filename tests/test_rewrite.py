@@ -36,6 +36,7 @@ RETOLD = (
     "or stick to the plan that the two of us made?"
 )
 LIMITS = RewriteConfig()
+ANY_LIKENESS = {"dedup.jaccard": 1.0, "dedup.containment": 1.0, "dedup.embedding_model": ""}
 
 
 @pytest.fixture
@@ -46,7 +47,8 @@ def rewriting(world: World) -> Callable[..., Config]:
         shared = {name: getattr(model, name) for name in fields}
         rewriter = {**shared, "model": "fake-rewriter", "max_tokens": 400}
         names = {"models.rewriter": rewriter, "rewrite.model": "rewriter"}
-        return world(**(names | {"release.text": "rewritten"} | changes))
+        names |= {"release.text": "rewritten", **ANY_LIKENESS}
+        return world(**(names | changes))
 
     return make
 
@@ -142,6 +144,22 @@ def test_two_equal_retellings_are_one_scenario(
     result = run(rewriting(select__scenarios=10), [POST, f"{POST} Really?"])
     assert result.tables["scenarios"].height == 1
     assert result.dropped["reason"].to_list() == ["same_scenario"]
+
+
+def test_of_two_retellings_that_are_alike_the_longer_one_stays(
+    rewriting: Callable[..., Config], server: ChatServer
+) -> None:
+    texts = {POST: RETOLD, f"{POST} Really?": f"{RETOLD} What do I say?"}
+    server.reply = lambda body: situation(
+        texts[f"{POST} Really?" if "Really?" in body["messages"][1]["content"] else POST]
+    )
+    config = rewriting(**{"select.scenarios": 10, "dedup.jaccard": 0.6})
+    result = run(config, list(texts))
+    assert result.tables["scenarios"]["post_id"].to_list() == ["p01"]
+    (row,) = result.dropped.iter_rows(named=True)
+    assert (row["id"], row["reason"]) == ("p00", "like_another_scenario")
+    assert row["detail"].startswith(result.tables["scenarios"]["scenario_id"][0])
+    assert "lexical 0." in row["detail"]
 
 
 def test_posts_with_orders_do_not_change_the_task(

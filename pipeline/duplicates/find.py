@@ -89,6 +89,24 @@ def find(
     )
 
 
+def among(
+    texts: Sequence[tuple[str, str]],
+    config: DedupConfig,
+    embedder: Embedder | None,
+    earlier: Sequence[tuple[str, str]] = (),
+) -> pl.DataFrame:
+    """Return the removals (schema.DUPLICATES) among texts that are no posts, such as scenarios.
+
+    Args:
+        texts: Ids and texts.
+        config: Thresholds.
+        embedder: Makes vectors; None compares no meanings.
+        earlier: As in `find`.
+    """
+    posts = _as_posts(texts, pl.Schema(schema.SCREENED))
+    return find(posts, config, embedder, earlier).removals
+
+
 def _closed(
     size: int, pairs: pl.DataFrame, steps: Sequence[Step], config: DedupConfig
 ) -> pl.DataFrame:
@@ -154,7 +172,7 @@ def _named(ranked: pl.DataFrame, pairs: pl.DataFrame) -> pl.DataFrame:
 
 
 def _as_posts(earlier: Sequence[tuple[str, str]], columns: pl.Schema) -> pl.DataFrame:
-    """Return texts of an earlier release as posts that no other post refers to."""
+    """Return texts as posts without a title, which nothing refers to."""
     rows = [
         dict.fromkeys(columns.names())
         | {"post_id": name, "title": "", "body": text, "text": text, "removal": "none"}

@@ -76,6 +76,8 @@ def similar(texts: pl.Series, shingle_words: int, least: Thresholds, enough: Thr
         enough: What the worse text of a pair must reach to need no further comparison in a group
             of many; not below `least`.
     """
+    if texts.is_empty():
+        return Found(pl.DataFrame(schema=LEXICAL), whole=True)
     index = _Index.of(texts, shingle_words)
     groups = _Groups(index, least, enough)
     candidates = pl.concat(list(index.candidates(least, groups))).unique().sort("a", "b")

@@ -119,12 +119,16 @@ def _linked(table: pl.DataFrame) -> pl.DataFrame:
     one = pl.len().over("row") == 1
     few = pl.col("links") <= _MOST_LINKS
     others = pl.col("before").str.contains(_OTHERS)
-    chosen = both.filter(~others).filter(
-        (pl.col("update") & (says | one))
-        | (says & pl.col("updated") & few)
-        | (pl.col("before").str.contains(_SURELY_OWN) & few)
-        | own.fill_null(value=False)
-    ).filter(~stranger.fill_null(value=False))
+    chosen = (
+        both.filter(~others)
+        .filter(
+            (pl.col("update") & (says | one))
+            | (says & pl.col("updated") & few)
+            | (pl.col("before").str.contains(_SURELY_OWN) & few)
+            | own.fill_null(value=False)
+        )
+        .filter(~stranger.fill_null(value=False))
+    )
     return found(chosen.select(a="row", b="other"), "update", pl.lit(1.0))
 
 

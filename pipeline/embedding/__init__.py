@@ -13,11 +13,12 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from pipeline.config import Config
 from pipeline.embedding.cache import Vector, VectorCache
 from pipeline.embedding.encoder import BUNDLED, Encoder
 from pipeline.progress import task
 
-__all__ = ["BUNDLED", "ERROR", "Embedder"]
+__all__ = ["BUNDLED", "ERROR", "Embedder", "embedder_of"]
 
 ERROR = 0.01
 """Most that a cosine of two quick vectors is off: 0.0045 for bfloat16 over 192 real posts."""
@@ -84,6 +85,18 @@ class Embedder:
     def _key(self, way: str, text: str) -> bytes:
         parts = (self._encoder.fingerprint, way, str(self._window), text)
         return hashlib.sha256("\0".join(parts).encode("utf-8", "surrogatepass")).digest()
+
+
+def embedder_of(config: Config) -> Embedder | None:
+    """Return what makes a build's vectors, or None if it compares no meanings.
+
+    Raises:
+        BadInputError: The model cannot be loaded.
+    """
+    dedup = config.dedup
+    if not dedup.embedding_model:
+        return None
+    return Embedder(dedup.embedding_model, dedup.window_words, Path(config.build.cache))
 
 
 def _means(vectors: npt.NDArray[np.float32], sizes: Iterable[int]) -> list[Vector]:
