@@ -63,6 +63,8 @@ class Prompt:
 
 
 def _without(markers: set[str], value: Any) -> Any:
+    if isinstance(value, list | tuple):
+        return [_without(markers, part) for part in value]
     if not isinstance(value, str) or not markers:
         return value
     pattern = rf"<(?=\s*/?\s*(?:{'|'.join(sorted(markers))})\b)"

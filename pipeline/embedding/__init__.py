@@ -68,7 +68,9 @@ class Embedder:
         known = self._cache.read(list(text_of)) if self._cache else {}
         # Batches of like length waste no padding; the order is by content, never by row.
         todo = sorted(text_of.keys() - known.keys(), key=lambda k: (len(text_of[k]), k))
-        with task(f"texts embedded ({way})", len(todo)) as progress:
+        # Counted in windows: a long text takes as long as many short ones.
+        total = sum(len(_windows(text_of[key], self._window)) for key in todo)
+        with task(f"windows embedded ({way})", total) as progress:
             for start in range(0, len(todo), _CHUNK):
                 some = todo[start : start + _CHUNK]
                 windows = [_windows(text_of[key], self._window) for key in some]
@@ -77,7 +79,7 @@ class Embedder:
                 if self._cache:
                     self._cache.write(fresh)
                 known |= fresh
-                progress.advance(len(some))
+                progress.advance(len(flat))
         if not keys:
             return np.zeros((0, self._encoder.dimensions), dtype=np.float32)
         return np.stack([known[key] for key in keys])
