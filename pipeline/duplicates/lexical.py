@@ -29,6 +29,7 @@ LEXICAL: schema.Schema = {
 }
 
 _DIGITS = 4
+_ROUNDING = 0.5 * 10**-_DIGITS  # a similarity so far below a threshold is rounded up to it
 _TEXTS_AT_ONCE = 50_000
 _SHINGLES_A_PART = 20_000_000
 _LARGEST_GROUP = 1_000  # bearers of one rare shingle; more of them are a template
@@ -110,7 +111,7 @@ class _Index:
         sizes = np.zeros(len(texts), dtype=np.int64)
         for start in range(0, len(texts), _TEXTS_AT_ONCE):
             some = shingles(texts.slice(start, _TEXTS_AT_ONCE), shingle_words, start)
-            np.add.at(sizes, some["row"].to_numpy(), 1)
+            sizes += np.bincount(some["row"].to_numpy(), minlength=len(texts))
             for k, heap in enumerate(heaps):
                 heap.append(some.filter(pl.col("hash") % many == k) if many > 1 else some)
         parts = []
@@ -122,14 +123,17 @@ class _Index:
                 .filter(pl.col("df") > 1)
                 .sort("row")
             )
-            np.subtract.at(alone, part["row"].to_numpy(), 1)
+            alone -= np.bincount(part["row"].to_numpy(), minlength=len(texts))
             parts.append(part)
         return cls(parts, sizes, alone)
 
-    def prefixes(self, share: float) -> list[pl.DataFrame]:
-        """Return, a part, the shingles of which one is shared if ceil(share n) are."""
-        length = self.sizes - np.ceil(np.round(share * self.sizes, 6)).astype(np.int64) + 1
-        room = length - self.alone  # the rarest ones match nothing
+    def prefixes(self, least: Thresholds) -> list[pl.DataFrame]:
+        """Return, a part, the shingles of which similar texts share one: row, hash, df, inside.
+
+        Those with `inside` are the ones for containment, which are fewer.
+        """
+        room = self._room(min(least.jaccard, least.containment))
+        inside = self._room(least.containment)
         chosen: list[list[pl.DataFrame]] = [[] for _ in self.parts]
         for start in range(0, len(self.sizes), _TEXTS_AT_ONCE):
             block = pl.concat(
@@ -138,31 +142,37 @@ class _Index:
                     for k, part in enumerate(self.parts)
                 ]
             )
-            left = pl.Series(room[block["row"].to_numpy()])
             first = (
-                block.filter(left > 0)
+                block.with_columns(room=pl.Series(room[block["row"].to_numpy()]))
+                .filter(pl.col("room") > 0)
                 .sort("row", "df", "hash")
                 .with_columns(place=pl.int_range(pl.len()).over("row"))
+                .filter(pl.col("place") < pl.col("room"))
             )
-            first = first.filter(pl.Series(room[first["row"].to_numpy()]) > first["place"]).drop(
-                "place"
+            first = first.with_columns(
+                inside=first["place"] < pl.Series(inside[first["row"].to_numpy()])
             )
             for k, kept in enumerate(chosen):
-                kept.append(first.filter(part=k).drop("part"))
+                kept.append(first.filter(part=k).select("row", "hash", "df", "inside"))
         return [pl.concat(frames) for frames in chosen]
+
+    def _room(self, share: float) -> Rows:
+        """Return how many of each text's shingles must be looked up, if `share` is to be common."""
+        most = np.ceil(np.round((share - _ROUNDING) * self.sizes, 6)).astype(np.int64)
+        room: Rows = self.sizes - most + 1 - self.alone  # the rarest ones match nothing
+        return room
 
     def candidates(self, least: Thresholds, groups: _Groups) -> Iterator[pl.DataFrame]:
         """Yield pairs (a, b) that may be similar, a part at a time."""
-        inside, alike = self.prefixes(least.containment), self.prefixes(least.jaccard)
-        for part, short, either in zip(self.parts, inside, alike, strict=True):
+        for part, either in zip(self.parts, self.prefixes(least), strict=True):
+            many = pl.len().over("hash") > _LARGEST_GROUP
+            short = either.filter("inside")
             groups.take(part.join(short.filter(pl.col("df") > _LARGEST_GROUP), "hash", "semi"))
-            groups.take(either.filter(pl.len().over("hash") > _LARGEST_GROUP))
+            groups.take(either.filter(many))
             contained = short.filter(pl.col("df") <= _LARGEST_GROUP).join(part, on="hash")
-            resembling = either.filter(pl.len().over("hash") <= _LARGEST_GROUP)
-            for pairs, share in (
-                (contained, 0.0),
-                (resembling.join(resembling, on="hash"), least.jaccard),
-            ):
+            resembling = either.filter(~many).select("row", "hash")
+            resembling = resembling.join(resembling, on="hash")
+            for pairs, share in ((contained, 0.0), (resembling, least.jaccard - _ROUNDING)):
                 yield self._ordered(pairs.select(a="row", b="row_right"), share)
 
     def _ordered(self, pairs: pl.DataFrame, share: float) -> pl.DataFrame:
