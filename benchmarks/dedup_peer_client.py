@@ -79,6 +79,12 @@ def _cpu_seconds() -> float:
     return usage.ru_utime + usage.ru_stime
 
 
+def _peak_mb() -> float:
+    """Return the most resident memory of this process, without what its parent held."""
+    status = Path("/proc/self/status").read_text(encoding="utf-8")
+    return int(status.split("VmHWM:")[1].split()[0]) * 1024 / 1e6
+
+
 def main() -> None:
     """Deduplicate the posts of a JSON-lines file, and print what it took."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -89,15 +95,13 @@ def main() -> None:
     arguments = parser.parse_args()
     posts, vectors = [], None
     if arguments.kind == "chain":
-        import semhash as _  # noqa: F401
+        pass
     else:
         with (arguments.folder / "posts.ndjson").open(encoding="utf-8") as lines:
             posts = [json.loads(line) for line in lines]
     if arguments.kind == "minhash":
-        import datasketch as _  # noqa: F401
+        pass
     if arguments.kind == "semhash":
-        import semhash as _  # noqa: F401
-
         vectors = np.load(arguments.folder / "vectors.npy")
     if arguments.reversed:
         posts.reverse()
@@ -111,8 +115,7 @@ def main() -> None:
     else:
         found = chain(arguments.threshold)
     seconds, cpu_s = time.perf_counter() - begun, _cpu_seconds() - cpu
-    peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6
-    taken = {"seconds": seconds, "cpu_s": cpu_s, "peak_mb": peak_mb, "found": {"result": found}}
+    taken = {"seconds": seconds, "cpu_s": cpu_s, "peak_mb": _peak_mb(), "found": {"result": found}}
     sys.stdout.write("\n" + json.dumps(taken) + "\n")
 
 

@@ -22,6 +22,7 @@ _LINK = re.compile(r"\]\([^)\s]*\)|https?://\S+|www\.\S+")
 _WORD = re.compile(r"[^\W_]+")
 
 Array = npt.NDArray[np.int64]
+Marks = npt.NDArray[np.bool]
 
 
 def words_of(body: str) -> list[str]:
@@ -66,7 +67,7 @@ class Truth:
     def pairs(self) -> Array:
         """Return all similar pairs of rows, the lower row first; shape (n, 2)."""
         across = self.matrix.T.tocsr()
-        found = [np.empty((0, 2), dtype=np.int64)]
+        found: list[Array] = [np.empty((0, 2), dtype=np.int64)]
         for start in range(0, len(self.sizes), _BLOCK):
             shared = (self.matrix[start : start + _BLOCK] @ across).tocoo()
             a, b = shared.coords[0].astype(np.int64) + start, shared.coords[1].astype(np.int64)
@@ -78,17 +79,15 @@ class Truth:
             found.append(np.column_stack([a, b])[similar])
         return np.concatenate(found)
 
-    def similar(
-        self, a: Array, b: Array, jaccard: float, containment: float
-    ) -> npt.NDArray[np.bool]:
+    def similar(self, a: Array, b: Array, jaccard: float, containment: float) -> Marks:
         """Return whether each pair is above one of the thresholds."""
         shared = np.asarray(self.matrix[a].multiply(self.matrix[b]).sum(axis=1)).ravel()
         return self._similar(a, b, shared, jaccard, containment)
 
     def _similar(
         self, a: Array, b: Array, shared: Array, jaccard: float, containment: float
-    ) -> npt.NDArray[np.bool]:
+    ) -> Marks:
         first, second = self.sizes[a], self.sizes[b]
         alike = shared / np.maximum(first + second - shared, 1) > jaccard
         inside = shared / np.maximum(np.minimum(first, second), 1) > containment
-        return np.asarray(alike | inside)
+        return np.asarray(alike | inside, dtype=bool)

@@ -78,7 +78,7 @@ def _pairs(blocks: Iterator[npt.NDArray[np.int64]], size: int) -> npt.NDArray[np
     """Return each pair once, as one number."""
     kept = [pair[pair[:, 0] > pair[:, 1]] for pair in blocks]
     both = np.concatenate([np.empty((0, 2), dtype=np.int64), *kept])
-    return np.unique(both[:, 0] * size + both[:, 1])
+    return np.asarray(np.unique(both[:, 0] * size + both[:, 1]), dtype=np.int64)
 
 
 def embed(texts: Sequence[str]) -> Figures:

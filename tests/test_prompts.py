@@ -125,9 +125,7 @@ def test_a_broken_prompt_is_refused_with_its_file_and_what_is_wrong(
 
 
 def test_a_missing_prompt_is_refused_with_the_nearest_one() -> None:
-    with pytest.raises(
-        BadInputError, match=r"generate_acton\.md.*did you mean 'generate_action'"
-    ):
+    with pytest.raises(BadInputError, match=r"generate_acton\.md.*did you mean 'generate_action'"):
         load_prompt("generate_acton")
 
 

@@ -67,15 +67,17 @@ class Meanings:
         return [self._texts[row] for row in rows.tolist()]
 
     def _decided(self, a: Rows, b: Rows) -> pl.DataFrame:
+        # Words first: they are cheap, and few pairs of one topic have them in common.
+        shared = [self._shared(x, y) for x, y in zip(a.tolist(), b.tolist(), strict=True)]
+        enough = np.array(shared) >= self._common
+        a, b = a[enough], b[enough]
         rows = np.unique(np.concatenate([a, b]))
         vectors = self._embedder.exact(self._of(rows)).astype(np.float64)
         first, second = vectors[np.searchsorted(rows, a)], vectors[np.searchsorted(rows, b)]
         # Rounded before the comparison, so that the last bits of a sum decide nothing.
         cosine = np.round(np.einsum("ij,ij->i", first, second), _DIGITS)
         table = pl.DataFrame({"a": a, "b": b, "cosine": cosine})
-        near = table.filter(pl.col("cosine") >= self._least)
-        shared = [self._shared(x, y) >= self._common for x, y in near.select("a", "b").rows()]
-        return found(near.filter(pl.Series(shared, dtype=pl.Boolean)), "semantic", pl.col("cosine"))
+        return found(table.filter(pl.col("cosine") >= self._least), "semantic", pl.col("cosine"))
 
     def _shared(self, a: int, b: int) -> float:
         first, second = set(self._words[a].split()), set(self._words[b].split())

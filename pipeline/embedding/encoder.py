@@ -53,10 +53,17 @@ class Encoder:
     def exact(self, text: str) -> npt.NDArray[np.float32]:
         """Return the unit vector of one text, shape (1, dimensions).
 
-        It is computed in single precision and alone in its batch, so that neither padding nor
-        neighbours have a part in it.
+        It is computed in single precision, alone in its batch and by one thread, so that neither
+        padding nor neighbours nor cores have a part in it.
         """
-        return _encode(self._exact, [text])
+        import torch
+
+        threads = torch.get_num_threads()
+        torch.set_num_threads(1)
+        try:
+            return _encode(self._exact, [text])
+        finally:
+            torch.set_num_threads(threads)
 
     def quick(self, texts: Sequence[str]) -> npt.NDArray[np.float32]:
         """Return unit vectors, shape (n, dimensions), in the way that is fastest on this machine.
