@@ -12,6 +12,7 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
+from pipeline.cli_actions import check_actions
 from pipeline.cli_batches import batches
 from pipeline.cli_dedup import dedup, dedup_review
 from pipeline.cli_ledger import ledger_app
@@ -42,6 +43,7 @@ app = typer.Typer(
 )
 
 app.add_typer(ledger_app, name="ledger")
+app.command("check-actions")(check_actions)
 app.command()(batches)
 app.command()(screen)
 app.command()(dedup)
