@@ -9,11 +9,11 @@ from typing import Any
 import polars as pl
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from pipeline.balance import balance
+from pipeline.balance import COUNTED, Balance, balance
 from pipeline.config import Config
 from pipeline.funnel import Funnel
 from pipeline.paths import HUB_RELEASE
-from pipeline.values import load_values
+from pipeline.values import load_values, value_ids
 
 
 def render_card(
@@ -22,6 +22,7 @@ def render_card(
     files: Mapping[str, str],
     funnels: Mapping[str, Funnel],
     notes: Mapping[str, Any],
+    dealing: Mapping[str, Any],
 ) -> str:
     """Return the text of README.md.
 
@@ -31,6 +32,7 @@ def render_card(
         files: Path of each table below the release folder.
         funnels: Funnel of each stage before the release, in order.
         notes: What the manifest of `generate` notes of its models; see Caller.notes.
+        dealing: What the manifest of `compose` notes of its design.
     """
     questions = tables["questions"]
     example = questions.row(0, named=True)
@@ -49,7 +51,9 @@ def render_card(
         local_only=is_local_only(config),
         files=files,
         rows={name: table.height for name, table in tables.items()},
-        balance=balance(questions),
+        balance=balance(questions, value_ids()),
+        counted=COUNTED,
+        dealing=dealing,
         domains=_per_domain(questions, list(config.domains)),
         funnels=[(name, funnel, funnel.reasons()) for name, funnel in funnels.items()],
         generators=[
@@ -91,12 +95,9 @@ def letter_rows(question: Mapping[str, Any]) -> list[tuple[str, str, str, str]]:
     return [(letter, *row) for letter, row in zip("ABCD", zip(*columns, strict=True), strict=True)]
 
 
-def _per_domain(questions: pl.DataFrame, domains: list[str]) -> list[tuple[str, int, int]]:
+def _per_domain(questions: pl.DataFrame, domains: list[str]) -> list[tuple[str, int, Balance]]:
+    parts = {domain: questions.filter(domain=domain) for domain in domains}
     return [
-        (
-            domain,
-            questions.filter(domain=domain)["scenario_id"].n_unique(),
-            questions.filter(domain=domain).height,
-        )
-        for domain in domains
+        (domain, part["scenario_id"].n_unique(), balance(part, value_ids()))
+        for domain, part in parts.items()
     ]

@@ -1,61 +1,23 @@
-"""Stage compose: deal each scenario's twenty actions into five balanced questions of four.
+"""Stage compose: deal each scenario's twenty actions into balanced questions of four options.
 
-The design (pipeline/designs/) is a cycle of 12: within a scenario each value stands in two
-questions, once by each generator, and each question holds two actions of each generator; over 12
-slots value x generator x letter, pairs of values and targets are exactly balanced.
+A design (pipeline/designs/) says for each slot which actions stand in which question at which
+letter, and which one a selection or adoption item asks for: "cycle12" makes five questions of all
+twenty actions, "one60" one question of four. docs/questions.md says what they balance.
 """
 
 from __future__ import annotations
 
-import json
-from dataclasses import dataclass
-from functools import cache
 from typing import Any
 
 from pipeline import funnel, schema
 from pipeline.artifacts import content_id
-from pipeline.errors import BadInputError, StageError, nearest
-from pipeline.paths import DESIGNS
+from pipeline.designs import DealtQuestion, load_design
+from pipeline.errors import StageError
 from pipeline.stage import Context, Result
 
 
-@dataclass(frozen=True)
-class DealtQuestion:
-    """One question of a design.
-
-    Attributes:
-        options: (value id, index of the generator) of the four options, in letter order.
-        target: Index of the option that a selection or adoption item asks for.
-    """
-
-    options: tuple[tuple[str, int], ...]
-    target: int
-
-
-@cache
-def load_design(name: str) -> tuple[tuple[DealtQuestion, ...], ...]:
-    """Return a design: for each slot of its cycle, the five questions of a scenario.
-
-    Raises:
-        BadInputError: There is no such design.
-    """
-    path = DESIGNS / f"{name}.json"
-    if not path.is_file():
-        known = nearest(name, [p.stem for p in DESIGNS.glob("*.json")])
-        raise BadInputError(f"compose.design: no design '{name}'; {known}")
-    data = json.loads(path.read_text(encoding="utf-8"))
-    place = {generator: index for index, generator in enumerate(data["generators"])}
-    return tuple(
-        tuple(
-            DealtQuestion(tuple((value, place[g]) for value, g in q["options"]), q["target"])
-            for q in questions
-        )
-        for questions in data["cycle"]
-    )
-
-
 def run(context: Context) -> Result:
-    """Write `questions`: five a slot."""
+    """Write `questions`: for each slot those that the design deals it."""
     config = context.config
     design = load_design(config.compose.design)
     slots = context.tables["generate.slots"]
@@ -69,7 +31,7 @@ def run(context: Context) -> Result:
     generators = config.generate.generators
     rows: list[dict[str, Any]] = []
     for slot in slots.sort("slot").iter_rows(named=True):
-        for index, dealt in enumerate(design[slot["slot"] % len(design)]):
+        for index, dealt in enumerate(design.dealt(slot["slot"])):
             row = _question(slot, index, dealt, generators, actions)
             rows.append(row | {"scenario": texts[slot["scenario_id"]]})
     canary = config.release.canary
@@ -79,6 +41,11 @@ def run(context: Context) -> Result:
         tables={"questions": questions.sort("slot", "question_index")},
         dropped=nothing,
         funnel=funnel.count("compose", "scenario", slots.height, slots, nothing),
+        notes={
+            "design": config.compose.design,
+            "questions_per_scenario": design.per_scenario,
+            "even_after_slots": len(design.cycle),
+        },
     )
 
 

@@ -233,7 +233,8 @@ class ComposeConfig:
     """How actions become questions.
 
     Attributes:
-        design: Balanced design in pipeline/designs/, without `.json`.
+        design: Balanced design in pipeline/designs/, without `.json`: "cycle12" makes five
+            questions of a scenario's twenty actions, "one60" one question.
     """
 
     design: str = "cycle12"

@@ -53,8 +53,10 @@ def run(context: Context) -> Result:
         name: Funnel.from_json(_mapping(manifest["funnel"]))
         for name, manifest in context.manifests.items()
     }
-    notes = _mapping(context.manifests["generate"]["notes"])
-    card = render_card(context.config, tables, files, funnels, notes)
+    notes, dealing = (
+        _mapping(context.manifests[name]["notes"]) for name in ("generate", "compose")
+    )
+    card = render_card(context.config, tables, files, funnels, notes, dealing)
     write_text(card, dist / "README.md")
     write_json(_values(), dist / "values.json")
     _write_provenance(context, dist)

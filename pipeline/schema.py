@@ -132,7 +132,7 @@ QUESTIONS: Schema = {
     "scenario_id": pl.String(),
     "domain": pl.String(),
     "slot": pl.Int64(),
-    "question_index": pl.Int64(),  # 0 to 4 within the scenario
+    "question_index": pl.Int64(),  # from 0 within the scenario
     "scenario": pl.String(),
     "options": pl.List(pl.String()),  # four actions, in letter order A to D
     "option_ids": pl.List(pl.String()),

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import polars as pl
 
-from pipeline.artifacts import folder_digest
+from pipeline.artifacts import folder_digest, read_json
 from pipeline.config import DedupConfig
 from pipeline.dist import TABLES, table_path
 from pipeline.duplicates import among
@@ -16,7 +16,6 @@ from pipeline.duplicates.earlier import scenarios_of
 from pipeline.errors import StageError
 
 SUMS = "SHA256SUMS"
-QUESTIONS_PER_SCENARIO = 5
 
 
 def verify(dist: Path, stories: DedupConfig) -> dict[str, int]:
@@ -36,22 +35,55 @@ def verify(dist: Path, stories: DedupConfig) -> dict[str, int]:
     questions, scenarios, actions = (tables[n] for n in ("questions", "scenarios", "actions"))
     if not questions.height:
         raise StageError(f"{dist}: holds no question")
+    per_scenario = _questions_per_scenario(dist)
     counts = questions.group_by("scenario_id").len()
-    if counts["len"].unique().to_list() != [QUESTIONS_PER_SCENARIO]:
-        raise StageError(f"{dist}: a scenario has not exactly {QUESTIONS_PER_SCENARIO} questions")
+    for name, n in counts.filter(pl.col("len") != per_scenario).sort("scenario_id").iter_rows():
+        raise StageError(f"{dist}: scenario {name} has {n} of {per_scenario} questions")
+    options = _options(questions)
+    offered, known = set(options["action_id"]), set(actions["action_id"])
     holes = {
         "questions.scenario_id": set(questions["scenario_id"]) ^ set(scenarios["scenario_id"]),
         "actions.scenario_id": set(actions["scenario_id"]) ^ set(scenarios["scenario_id"]),
-        "questions.option_ids": set(questions["option_ids"].explode()) ^ set(actions["action_id"]),
+        # One question takes four of a scenario's twenty actions, five take all of them.
+        "questions.option_ids": offered - known if per_scenario == 1 else offered ^ known,
     }
     for place, ids in holes.items():
         if ids:
             raise StageError(f"{dist}: {place}: {len(ids)} ids without a partner, e.g. {min(ids)}")
+    unlike = options.join(actions, on=options.columns, how="anti")["action_id"].to_list()
+    if unlike:
+        raise StageError(
+            f"{dist}: {len(unlike)} options differ from their actions, e.g. {unlike[0]}"
+        )
+    if len(offered) != options.height:
+        raise StageError(f"{dist}: an action is offered twice")
     for name, column in TABLES.items():
         if tables[name][column].n_unique() != tables[name].height:
             raise StageError(f"{dist}: {name}.{column} is not unique")
     _check_stories(dist, scenarios, stories)
     return {name: table.height for name, table in tables.items()}
+
+
+def _questions_per_scenario(dist: Path) -> int:
+    path = dist / "provenance" / "manifests" / "compose.json"
+    try:
+        return int(read_json(path)["notes"]["questions_per_scenario"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise StageError(
+            f"{path}: does not say how many questions a scenario has ({error!r}); "
+            "build the release again"
+        ) from None
+
+
+def _options(questions: pl.DataFrame) -> pl.DataFrame:
+    """Return one row an option, with the columns that `actions` has as well."""
+    columns = {
+        "action_id": "option_ids",
+        "action": "options",
+        "value": "option_values",
+        "generator": "option_generators",
+    }
+    return questions.select("scenario_id", **columns).explode(*columns)
 
 
 def _check_stories(dist: Path, scenarios: pl.DataFrame, stories: DedupConfig) -> None:

@@ -72,13 +72,24 @@ def test_an_altered_or_missing_file_is_named(dist: Path, name: str) -> None:
         verify(dist, DedupConfig())
 
 
+def swap_options(questions: pl.DataFrame) -> pl.DataFrame:
+    """Let two questions of different scenarios take each other's options."""
+    rows = questions.to_dicts()
+    one, other = rows[0], next(row for row in rows if row["scenario_id"] != rows[0]["scenario_id"])
+    for name in ("options", "option_ids", "option_values", "option_generators"):
+        one[name], other[name] = other[name], one[name]
+    return pl.DataFrame(rows, schema=questions.schema)
+
+
 def test_holes_between_the_tables_are_found(dist: Path) -> None:
     kept = dist.with_name("kept")
     shutil.copytree(dist, kept)
     for name, edit, said in (
         ("scenarios", lambda t: t.head(9), "questions.scenario_id: 1 ids"),
         ("actions", lambda t: t.tail(199), "questions.option_ids: 1 ids"),
-        ("questions", lambda t: t.head(49), "not exactly 5 questions"),
+        ("questions", lambda t: t.head(49), "has 4 of 5 questions"),
+        ("questions", lambda t: t.filter(question_index=0), "has 1 of 5 questions"),
+        ("questions", swap_options, "8 options differ from their actions"),
         ("scenarios", lambda t: pl.concat([t, t.head(1)]), "scenario_id is not unique"),
     ):
         shutil.rmtree(dist)
@@ -86,6 +97,63 @@ def test_holes_between_the_tables_are_found(dist: Path) -> None:
         change(dist, name, edit)
         with pytest.raises(StageError, match=said):
             verify(dist, DedupConfig())
+
+
+def test_a_release_with_one_question_a_scenario_is_built_and_verified(
+    world: Callable[..., Config],
+) -> None:
+    config = world(compose__design="one60")
+    runner.build(config)
+    dist = Path(config.build.dist)
+    assert verify(dist, DedupConfig()) == {"questions": 10, "scenarios": 10, "actions": 200}
+    card = " ".join((dist / "README.md").read_text().split())
+    assert "each with one question of four options" in card
+    assert "twenty actions, of which its question offers four" in card
+    assert "which design `one60` dealt. Over 60 scenarios" in card
+    assert "| times a value is the target | 0 | 2 | 1.00 |" in card
+    kept = dist.with_name("kept")
+    shutil.copytree(dist, kept)
+    offered = pl.read_parquet(table_path(dist, "questions"))["option_ids"].explode()
+
+    def offer_twice(questions: pl.DataFrame) -> pl.DataFrame:
+        first = questions.row(0, named=True)
+        repeated = {n: [first[n][0], *first[n][:3]] for n in first if n.startswith("option")}
+        rows = [first | repeated, *questions.to_dicts()[1:]]
+        return pl.DataFrame(rows, schema=questions.schema)
+
+    for name, edit, said in (
+        ("questions", lambda t: pl.concat([t, t.head(1)]), "has 2 of 1 questions"),
+        ("questions", offer_twice, "an action is offered twice"),
+        ("questions", swap_options, "8 options differ from their actions"),
+        ("actions", lambda t: t.filter(action_id=offered[0]), "actions.scenario_id: 9 ids"),
+        ("actions", lambda t: t.remove(action_id=offered[0]), "questions.option_ids: 1 ids"),
+    ):
+        shutil.rmtree(dist)
+        shutil.copytree(kept, dist)
+        change(dist, name, edit)
+        with pytest.raises(StageError, match=said):
+            verify(dist, DedupConfig())
+
+
+def test_a_release_that_does_not_say_how_many_questions_a_scenario_has_is_refused(
+    dist: Path,
+) -> None:
+    (dist / "provenance" / "manifests" / "compose.json").write_text('{"notes": {}}')
+    reseal(dist)
+    with pytest.raises(StageError, match=r"compose\.json: does not say how many questions"):
+        verify(dist, DedupConfig())
+
+
+def test_the_card_tells_how_far_a_partial_cycle_is_from_even(dist: Path) -> None:
+    card = (dist / "README.md").read_text()
+    table = [line.strip("| ").split(" | ") for line in card.splitlines() if " | " in line]
+    told = {row[0]: row[1:] for row in table if len(row) == 4}
+    questions = pl.read_parquet(table_path(dist, "questions"))
+    targets = questions["target_value"].value_counts()["count"]
+    assert told["times a value is the target"] == [str(targets.min()), str(targets.max()), "5.00"]
+    assert told["times a value is offered"] == ["20", "20", "20.00"]
+    assert told["career"] == ["2", "10", "4 to 4"]
+    assert "each with five questions of four options" in card
 
 
 def test_a_config_that_does_not_load_as_written_is_found(dist: Path) -> None:
