@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
+from pipeline.config_actions import GenerateConfig, ValidateConfig
 from pipeline.config_model import STRICT, Count, ModelConfig, Positive
 
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -201,21 +202,6 @@ class RewriteConfig:
 
 
 @dataclass(frozen=True, config=STRICT)
-class GenerateConfig:
-    """Who writes the actions.
-
-    Attributes:
-        generators: Exactly two names from [models].
-        prompt: Prompt file in prompts/, without `.md`.
-        attempts: Times a generator is asked before its scenario is replaced.
-    """
-
-    generators: tuple[str, str]
-    prompt: str = "generate_actions"
-    attempts: Positive = 3
-
-
-@dataclass(frozen=True, config=STRICT)
 class BudgetConfig:
     """What may be spent.
 
@@ -306,6 +292,7 @@ class Config:
     budget: BudgetConfig = BudgetConfig()
     vote: VoteConfig = VoteConfig()
     rewrite: RewriteConfig = RewriteConfig()
+    validate: ValidateConfig = ValidateConfig()
     reddit: RedditConfig = RedditConfig()
     file: str = field(default="", kw_only=True)
 

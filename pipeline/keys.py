@@ -17,7 +17,7 @@ from pipeline.artifacts import canonical_json, sha256_file, sha256_text
 from pipeline.config import Config
 from pipeline.config_model import PACE_FIELDS
 from pipeline.errors import BadInputError
-from pipeline.paths import DESIGNS, HUB_RELEASE, PROMPTS, ROOT, source_path
+from pipeline.paths import DESIGNS, HUB_RELEASE, PROMPTS, ROOT, SAMPLE_POSTS, source_path
 from pipeline.prompts import load_prompt
 from pipeline.sources.authors import author_key, fingerprint
 from pipeline.sources.mapping import load_mapping
@@ -107,6 +107,8 @@ def code(module: str) -> dict[str, str]:
     found = {f"code.{name}": digest for name, digest in seen.items()}
     if "pipeline.values" in seen:
         found["data.values.toml"] = sha256_file(PROMPTS / "values.toml")
+    if "pipeline.validators" in seen:
+        found["data.sample_posts"] = sha256_file(SAMPLE_POSTS)
     if "pipeline.compose" in seen:
         found |= {f"data.{p.name}": sha256_file(p) for p in sorted(DESIGNS.glob("*.json"))}
     if "pipeline.card" in seen:

@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from functools import cache
 
 from pipeline import personal
+from pipeline.config_actions import ValidateConfig
 from pipeline.language import languages
-from pipeline.validators.rows import ActionRow, Thresholds, Violation, plain, words
+from pipeline.validators.rows import ActionRow, Violation, plain, words
 from pipeline.values import load_values
 
 _SORRY = (
@@ -46,14 +47,14 @@ _FOREIGN = re.compile(
 _LEAST_WORDS_TO_JUDGE = 8  # lingua takes 12 of 30 shorter English actions for another language
 
 
-def value_word(row: ActionRow, _: Thresholds) -> Violation | None:
+def value_word(row: ActionRow, _: ValidateConfig) -> Violation | None:
     """It holds a word of its value's family."""
     family = _families().get(row.value)
     match = family.search(plain(row.action)) if family else None
     return Violation("value_word", f'"{match[0]}" names the value') if match else None
 
 
-def refusal(row: ActionRow, _: Thresholds) -> Violation | None:
+def refusal(row: ActionRow, _: ValidateConfig) -> Violation | None:
     """The model declines to write, or speaks of itself."""
     text = plain(row.action)
     for pattern in _REFUSAL:
