@@ -146,10 +146,13 @@ class SelectConfig:
     Attributes:
         scenarios: Total, in equal parts over the domains.
         reserve: Further candidates a domain, which replace scenarios that fail.
+        slots: Folder of an earlier release, or a file of slots, whose scenarios keep their slots
+            and so their questions; "" for none.
     """
 
     scenarios: Positive
     reserve: Count = 0
+    slots: str = ""
 
 
 @dataclass(frozen=True, config=STRICT)

@@ -19,6 +19,7 @@ from pipeline.llm.ledger import IN_MEMORY, Ledger, Money, Usage
 from pipeline.llm.prices import FREE, Price, likely_prompt_tokens, load_prices, most_prompt_tokens
 from pipeline.llm.prices import price_of as price_in
 from pipeline.llm.request import Request
+from pipeline.slots import slots_before, slots_of
 
 _TOKENS_A_WORD = 1.4
 """English words under byte-pair tokenisers have 1.2 to 1.4 tokens; used only without posts."""
@@ -89,14 +90,14 @@ class _Round:
         model: The model's name in [models].
         items: Posts or scenarios that it is asked about, at most.
         texts: Yields the (id, text) of each, if they are drawn already.
-        first_request: Returns the request about one post (id, text).
+        requests: Returns the requests about one post (id, text), the same number for each.
     """
 
     stage: str
     model: str
     items: int
     texts: Callable[[], Iterator[tuple[str, str]]]
-    first_request: Callable[[Caller, str, str], Request]
+    requests: Callable[[Caller, str, str], list[Request]]
 
 
 def _rounds(config: Config, done: Collection[str]) -> Iterator[_Round]:
@@ -116,20 +117,22 @@ def _rounds(config: Config, done: Collection[str]) -> Iterator[_Round]:
     total = config.select.scenarios
     texts = partial(_scenarios, config) if "rewrite" in done else partial(_posts, config, total)
     for name in config.generate.generators:
-        yield _Round("generate", name, total, texts, partial(_action, config, name))
+        yield _Round("generate", name, total, texts, partial(_actions, config, name))
 
 
-def _vote(config: Config, voter: str, caller: Caller, post_id: str, text: str) -> Request:
-    return vote.first_request(config, caller, voter, post_id, text)
+def _vote(config: Config, voter: str, caller: Caller, post_id: str, text: str) -> list[Request]:
+    return [vote.first_request(config, caller, voter, post_id, text)]
 
 
-def _retelling(config: Config, caller: Caller, post_id: str, text: str) -> Request:
-    return rewrite.first_request(config, caller, post_id, text)
+def _retelling(config: Config, caller: Caller, post_id: str, text: str) -> list[Request]:
+    return [rewrite.first_request(config, caller, post_id, text)]
 
 
-def _action(config: Config, generator: str, caller: Caller, post_id: str, text: str) -> Request:
+def _actions(
+    config: Config, generator: str, caller: Caller, post_id: str, text: str
+) -> list[Request]:
     scenario = {"scenario_id": rewrite.scenario_id(text), "scenario": text}
-    return generate.first_request(config, caller, generator, scenario)
+    return generate.first_requests(config, caller, generator, scenario)
 
 
 def _estimate(config: Config, caller: Caller, row: _Round, done: Collection[str]) -> Estimate:
@@ -138,17 +141,18 @@ def _estimate(config: Config, caller: Caller, row: _Round, done: Collection[str]
     calls = answered = prompt = likely = 0
     if selected:
         for post_id, text in row.texts():
-            request = row.first_request(caller, post_id, text)
-            if caller.ledger.has(request.key):
-                answered += 1
-                continue
-            calls += 1
-            prompt += most_prompt_tokens(request)
-            likely += likely_prompt_tokens(request)
+            for request in row.requests(caller, post_id, text):
+                if caller.ledger.has(request.key):
+                    answered += 1
+                    continue
+                calls += 1
+                prompt += most_prompt_tokens(request)
+                likely += likely_prompt_tokens(request)
     else:
-        frame = most_prompt_tokens(row.first_request(caller, "p", ""))
-        calls = row.items
-        prompt = likely = calls * (frame + round(config.screen.max_words * _TOKENS_A_WORD))
+        frames = [most_prompt_tokens(request) for request in row.requests(caller, "p", "")]
+        calls = row.items * len(frames)
+        longest = round(config.screen.max_words * _TOKENS_A_WORD)
+        prompt = likely = row.items * (sum(frames) + longest * len(frames))
     price = _price(config, model)
     usage = caller.ledger.usage(model.model, model.max_tokens, model.temperature)
     known = usage if usage.replies >= _ENOUGH_REPLIES else None
@@ -202,7 +206,7 @@ def _posts(config: Config, most: int) -> Iterator[tuple[str, str]]:
 
 def _scenarios(config: Config) -> Iterator[tuple[str, str]]:
     table = load_table(Path(config.build.workspace), "rewrite.scenarios")
-    for slot in generate.slots_of(config, table)[0]:
+    for slot in slots_of(config, table, slots_before(config.select.slots).scenarios)[0]:
         yield slot.scenario["scenario_id"], slot.scenario["scenario"]
 
 

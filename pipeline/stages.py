@@ -80,9 +80,25 @@ STAGES: tuple[Stage, ...] = (
         name="generate",
         run=generate.run,
         inputs=("rewrite.scenarios",),
-        outputs={"slots": schema.SLOTS, "actions": schema.ACTIONS},
-        sections=("build.seed", "domains", "generate", "select.scenarios"),
-        prompts=lambda config: (config.generate.prompt, "ask_again"),
+        outputs={
+            "slots": schema.SLOTS,
+            "actions": schema.ACTIONS,
+            "violations": schema.VIOLATIONS,
+        },
+        sections=(
+            "build.seed",
+            "dedup.window_words",
+            "domains",
+            "generate",
+            "select.scenarios",
+            "select.slots",
+            "validate",
+        ),
+        prompts=lambda config: (
+            config.generate.prompt,
+            config.generate.single_prompt,
+            "ask_again",
+        ),
         models=lambda config: config.generate.generators,
     ),
     Stage(

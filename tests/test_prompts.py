@@ -16,7 +16,9 @@ from pipeline.prompts import load_prompt
 from pipeline.values import load_values, value_ids
 
 NAMES = sorted(path.stem for path in PROMPTS.glob("*.md") if path.stem != "README")
-VALUES: list[dict[str, str]] = [{"id": v.id, "definition": v.definition} for v in load_values()]
+VALUES: list[dict[str, Any]] = [
+    {"id": v.id, "definition": v.definition, "words": v.words} for v in load_values()
+]
 MARK = "THE STORY STANDS HERE"
 HEADER = '+++\nversion = 3\nvariables = ["x"]\n+++\n'
 
@@ -47,7 +49,9 @@ def test_generate_actions_is_two_messages_that_name_the_ten_values_in_order() ->
     assert MARK not in rules
     assert text.count(MARK) == 1
     listed = [line for line in text.splitlines() if line.startswith("- ")]
-    assert listed == [f"- {value['id']}: {value['definition']}" for value in VALUES]
+    assert listed == [
+        f"- {v['id']}: {v['definition']} (without: {', '.join(v['words'])})" for v in VALUES
+    ]
     assert len(value_ids()) == len(set(value_ids())) == 10
     for left_over in ("{{", "{%", "+++", "## "):
         assert left_over not in rules + text
