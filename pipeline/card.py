@@ -31,7 +31,7 @@ def render_card(
         tables: The release's tables by name.
         files: Path of each table below the release folder.
         funnels: Funnel of each stage before the release, in order.
-        notes: What the manifest of `generate` notes of its models; see Caller.notes.
+        notes: What the manifest of `generate` notes; see Caller.notes and quality.notes.
         dealing: What the manifest of `compose` notes of its design.
     """
     questions = tables["questions"]
@@ -60,6 +60,7 @@ def render_card(
             (name, config.models[name], notes["models_returned"].get(name, {}))
             for name in config.generate.generators
         ],
+        notes=notes,
         warnings=notes["warnings"],
         values=load_values(),
         example=fenced(example),

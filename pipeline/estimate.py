@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ from pathlib import Path
 import polars as pl
 
 from pipeline import generate, rewrite, vote
-from pipeline.build import load_table
+from pipeline.build import load_manifest, load_table
 from pipeline.config import Config
 from pipeline.config_model import ModelConfig
 from pipeline.llm.call import Caller
@@ -20,10 +21,13 @@ from pipeline.llm.prices import FREE, Price, likely_prompt_tokens, load_prices, 
 from pipeline.llm.prices import price_of as price_in
 from pipeline.llm.request import Request
 from pipeline.slots import slots_before, slots_of
+from pipeline.values import value_ids
 
 _TOKENS_A_WORD = 1.4
 """English words under byte-pair tokenisers have 1.2 to 1.4 tokens; used only without posts."""
 _ENOUGH_REPLIES = 20
+_ANEW = 0.03
+"""Share of actions that break a rule, until a build has measured it."""
 
 
 @dataclass(frozen=True)
@@ -118,6 +122,35 @@ def _rounds(config: Config, done: Collection[str]) -> Iterator[_Round]:
     texts = partial(_scenarios, config) if "rewrite" in done else partial(_posts, config, total)
     for name in config.generate.generators:
         yield _Round("generate", name, total, texts, partial(_actions, config, name))
+    if "generate" not in done and config.generate.repairs:
+        for name in config.generate.generators:
+            share, source = _anew(config, name)
+            anew = math.ceil(share * len(value_ids()) * total)
+            some = partial(_first_of, texts, anew)
+            role = f"generate, actions anew ({share:.1%} of all, {source})"
+            yield _Round(role, name, anew, some, partial(_single, config, name))
+
+
+def _anew(config: Config, generator: str) -> tuple[float, str]:
+    """Return how many actions of all are asked for anew, and where that is known from."""
+    manifest = load_manifest(Path(config.build.workspace), "generate") or {"notes": {}}
+    written = manifest["notes"].get("written", {}).get(generator)
+    if not written or not written["first"]:
+        return _ANEW, "assumed"
+    return written["askings_anew"] / written["first"], "as in the last build"
+
+
+def _first_of(texts: Callable[[], Iterator[tuple[str, str]]], n: int) -> Iterator[tuple[str, str]]:
+    """Yield `n` texts, the same ones again if there are fewer."""
+    known = list(itertools.islice(texts(), n))
+    return itertools.islice(itertools.cycle(known), n)
+
+
+def _single(
+    config: Config, generator: str, caller: Caller, post_id: str, text: str
+) -> list[Request]:
+    scenario = {"scenario_id": rewrite.scenario_id(text), "scenario": text}
+    return [generate.single_request(config, caller, generator, scenario)]
 
 
 def _vote(config: Config, voter: str, caller: Caller, post_id: str, text: str) -> list[Request]:

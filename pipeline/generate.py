@@ -20,7 +20,8 @@ from pipeline.llm.call import Caller
 from pipeline.llm.request import Request
 from pipeline.slots import Row, Slot, slots_before, slots_of
 from pipeline.stage import Context, Result
-from pipeline.writing import Sheet, Writer, first_questions
+from pipeline.values import value_ids
+from pipeline.writing import Sheet, Writer, first_questions, single_question
 
 
 def run(context: Context) -> Result:
@@ -80,6 +81,13 @@ def first_requests(config: Config, caller: Caller, generator: str, scenario: Row
         asking.request_of(caller, question, 0, "", config.build.seed)
         for _, question in first_questions(config, generator, scenario)
     ]
+
+
+def single_request(config: Config, caller: Caller, generator: str, scenario: Row) -> Request:
+    """Return a request as it is sent for one action that broke a rule."""
+    place = (generator, value_ids()[0])
+    question = single_question(config, scenario, place, turn=1)
+    return asking.request_of(caller, question, 0, "", config.build.seed)
 
 
 def _replace(slot: Slot, sheet: Sheet, reserve: dict[str, list[Row]]) -> dict[str, str | None]:

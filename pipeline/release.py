@@ -10,17 +10,27 @@ from typing import Any
 import polars as pl
 
 from pipeline import funnel, schema
-from pipeline.artifacts import folder_digest, write_json, write_text
+from pipeline.artifacts import folder_digest, write_json, write_parquet, write_text
 from pipeline.card import is_local_only, render_card
 from pipeline.dist import write_table
 from pipeline.funnel import Funnel
 from pipeline.paths import PROMPTS, ROOT
+from pipeline.slots import FILE as SLOTS
 from pipeline.stage import Context, Result
 from pipeline.values import load_values
 from pipeline.verify import SUMS, verify
 
 SCENARIO_COLUMNS = ("scenario_id", "domain", "subreddit", "year", "scenario")
-ACTION_COLUMNS = ("action_id", "scenario_id", "value", "generator", "action", "ledger_key")
+ACTION_COLUMNS = (
+    "action_id",
+    "scenario_id",
+    "value",
+    "generator",
+    "action",
+    "flags",
+    "prompt",
+    "ledger_key",
+)
 
 
 def run(context: Context) -> Result:
@@ -59,6 +69,9 @@ def run(context: Context) -> Result:
     card = render_card(context.config, tables, files, funnels, notes, dealing)
     write_text(card, dist / "README.md")
     write_json(_values(), dist / "values.json")
+    # Post ids lead to people: in a release of retellings they stay with its maintainer.
+    private = ("post_id",) if context.config.release.text == "rewritten" else ()
+    write_parquet(slots.drop(private), dist / SLOTS)
     _write_provenance(context, dist)
     for name in ("DATA_LICENSE", "CITATION.cff"):
         shutil.copyfile(ROOT / name, dist / name)
@@ -80,7 +93,10 @@ def _values() -> list[dict[str, Any]]:
             "id": v.id,
             "name": v.name,
             "definition": v.definition,
+            "goal": v.goal,
             "higher_order": list(v.higher_order),
+            "position": v.position,
+            "opposites": list(v.opposites),
         }
         for v in load_values()
     ]
