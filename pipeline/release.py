@@ -69,9 +69,6 @@ def run(context: Context) -> Result:
     card = render_card(context.config, tables, files, funnels, notes, dealing)
     write_text(card, dist / "README.md")
     write_json(_values(), dist / "values.json")
-    # Post ids lead to people: in a release of retellings they stay with its maintainer.
-    private = ("post_id",) if context.config.release.text == "rewritten" else ()
-    write_parquet(slots.drop(private), dist / SLOTS)
     _write_provenance(context, dist)
     for name in ("DATA_LICENSE", "CITATION.cff"):
         shutil.copyfile(ROOT / name, dist / name)
@@ -105,6 +102,9 @@ def _values() -> list[dict[str, Any]]:
 def _write_provenance(context: Context, dist: Path) -> None:
     for name, manifest in context.manifests.items():
         write_json(manifest, dist / "provenance" / "manifests" / f"{name}.json")
+    # Post ids lead to people: in a release of retellings they stay with its maintainer.
+    private = ("post_id",) if context.config.release.text == "rewritten" else ()
+    write_parquet(context.tables["generate.slots"].drop(private), dist / SLOTS)
     target = dist / "provenance" / "prompts"
     target.mkdir(parents=True)
     for path in sorted(PROMPTS.iterdir()):
