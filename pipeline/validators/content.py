@@ -65,17 +65,23 @@ def refusal(row: ActionRow, _: ValidateConfig) -> Violation | None:
 
 def personal_data(rows: Sequence[ActionRow]) -> list[Violation | None]:
     """Name the first personal data that each action holds: a person, a place, an address."""
-    found: list[Violation | None] = []
-    for row, spans in zip(rows, personal.find([row.action for row in rows]), strict=True):
-        told = [f'{span.kind} "{row.action[span.start : span.end]}"' for span in spans]
-        found.append(Violation("personal_data", told[0]) if told else None)
-    return found
+    texts = sorted({row.action for row in rows})
+    first = {
+        text: f'{spans[0].kind} "{text[spans[0].start : spans[0].end]}"'
+        for text, spans in zip(texts, personal.find(texts), strict=True)
+        if spans
+    }
+    told = [first.get(row.action) for row in rows]
+    return [Violation("personal_data", detail) if detail else None for detail in told]
 
 
 def language(rows: Sequence[ActionRow]) -> list[Violation | None]:
     """Name the language of each action that is not in English."""
+    texts = sorted({row.action for row in rows})
+    names = dict(zip(texts, languages(texts), strict=True))
     found: list[Violation | None] = []
-    for row, name in zip(rows, languages([row.action for row in rows]), strict=True):
+    for row in rows:
+        name = names[row.action]
         foreign = _FOREIGN.search(row.action)
         if foreign:
             found.append(Violation("language", f'"{foreign[0][:20]}" is not in Latin letters'))
