@@ -126,7 +126,9 @@ def _report(config: Config, workspace: Path, funnels: Mapping[str, Funnel]) -> N
 
     lines = {name: load_notes(workspace, name, "lines") for name in funnels}
     warnings = [line for name in funnels for line in load_notes(workspace, name, "warnings")]
-    path = write_report(workspace, config.build.name, funnels, lines, warnings)
+    recognised = (load_manifest(workspace, "recognise") or {}).get("notes", {})
+    confusion = recognised.get("confusion", {})
+    path = write_report(workspace, config.build.name, funnels, lines, warnings, confusion)
     say(f"report: {path}")
 
 

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection, Iterator
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 
-from pipeline import generate, rewrite, vote
+from pipeline import generate, recognise, rewrite, vote
 from pipeline.build import load_table
 from pipeline.config import Config
 from pipeline.config_model import ModelConfig
@@ -19,10 +21,13 @@ from pipeline.llm.ledger import IN_MEMORY, Ledger, Money, Usage
 from pipeline.llm.prices import FREE, Price, likely_prompt_tokens, load_prices, most_prompt_tokens
 from pipeline.llm.prices import price_of as price_in
 from pipeline.llm.request import Request
+from pipeline.values import value_ids
 
 _TOKENS_A_WORD = 1.4
 """English words under byte-pair tokenisers have 1.2 to 1.4 tokens; used only without posts."""
 _ENOUGH_REPLIES = 20
+_UNWRITTEN = {"action_id": "", "scenario_id": "", "action": "unwritten " * 60}
+"""Stands for an action that is still to be written; 60 words are the most that one may have."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +50,8 @@ class Estimate:
         expected_batch_micro: The same at the batch price.
         assumed: True if no scenarios are drawn yet and each was taken to be as long as
             `screen.max_words` allows.
+        unwritten: True if the actions in the prompts are not written yet and each was taken to
+            have 60 words.
     """
 
     stage: str
@@ -61,6 +68,7 @@ class Estimate:
     expected_online_micro: int
     expected_batch_micro: int
     assumed: bool
+    unwritten: bool
 
 
 def estimate(config: Config, done: Collection[str]) -> list[Estimate]:
@@ -90,6 +98,7 @@ class _Round:
         items: Posts or scenarios that it is asked about, at most.
         texts: Yields the (id, text) of each, if they are drawn already.
         first_request: Returns the request about one post (id, text).
+        unwritten: True if its prompts hold actions that are still to be written.
     """
 
     stage: str
@@ -97,6 +106,7 @@ class _Round:
     items: int
     texts: Callable[[], Iterator[tuple[str, str]]]
     first_request: Callable[[Caller, str, str], Request]
+    unwritten: bool = False
 
 
 def _rounds(config: Config, done: Collection[str]) -> Iterator[_Round]:
@@ -117,6 +127,25 @@ def _rounds(config: Config, done: Collection[str]) -> Iterator[_Round]:
     texts = partial(_scenarios, config) if "rewrite" in done else partial(_posts, config, total)
     for name in config.generate.generators:
         yield _Round("generate", name, total, texts, partial(_action, config, name))
+    if config.recognise.model:
+        yield _recognising(config, done, total, texts)
+
+
+def _recognising(
+    config: Config,
+    done: Collection[str],
+    total: int,
+    texts: Callable[[], Iterator[tuple[str, str]]],
+) -> _Round:
+    model = config.recognise.model
+    if "generate" not in done:
+        assumed = [_UNWRITTEN] * 2 * len(value_ids())
+        ask = partial(_recognition, config, defaultdict(lambda: assumed))
+        return _Round("recognise", model, total, texts, ask, unwritten=True)
+    workspace = Path(config.build.workspace)
+    written = load_table(workspace, "generate.actions").to_dicts()
+    ask = partial(_recognition, config, recognise.order(written, config.build.seed))
+    return _Round("recognise", model, total, partial(_written, config), ask)
 
 
 def _vote(config: Config, voter: str, caller: Caller, post_id: str, text: str) -> Request:
@@ -130,6 +159,16 @@ def _retelling(config: Config, caller: Caller, post_id: str, text: str) -> Reque
 def _action(config: Config, generator: str, caller: Caller, post_id: str, text: str) -> Request:
     scenario = {"scenario_id": rewrite.scenario_id(text), "scenario": text}
     return generate.first_request(config, caller, generator, scenario)
+
+
+def _recognition(
+    config: Config,
+    actions: Mapping[str, Sequence[Mapping[str, Any]]],
+    caller: Caller,
+    scenario_id: str,
+    text: str,
+) -> Request:
+    return recognise.first_request(config, caller, scenario_id, text, actions[scenario_id])
 
 
 def _estimate(config: Config, caller: Caller, row: _Round, done: Collection[str]) -> Estimate:
@@ -168,6 +207,7 @@ def _estimate(config: Config, caller: Caller, row: _Round, done: Collection[str]
         expected_online_micro=_expected(price, known, calls),
         expected_batch_micro=_expected(price.by_batch(), known, calls),
         assumed=not selected,
+        unwritten=row.unwritten,
     )
 
 
@@ -204,6 +244,13 @@ def _scenarios(config: Config) -> Iterator[tuple[str, str]]:
     table = load_table(Path(config.build.workspace), "rewrite.scenarios")
     for slot in generate.slots_of(config, table)[0]:
         yield slot.scenario["scenario_id"], slot.scenario["scenario"]
+
+
+def _written(config: Config) -> Iterator[tuple[str, str]]:
+    workspace = Path(config.build.workspace)
+    slots = load_table(workspace, "generate.slots").select("scenario_id")
+    texts = load_table(workspace, "rewrite.scenarios").join(slots, on="scenario_id", how="semi")
+    yield from texts.sort("scenario_id").select("scenario_id", "scenario").iter_rows()
 
 
 def spent(config: Config) -> Money:

@@ -89,6 +89,7 @@ def overrides(
         "budget.cap_usd": 10.0,
         "vote.voters": [],
         "vote.tie_breaker": "",
+        "recognise.model": "",
     }
 
 

@@ -46,6 +46,8 @@ def fake_models(server: ChatServer) -> list[str]:
         "vote.voters=[]",
         "--set",
         'vote.tie_breaker=""',
+        "--set",
+        'recognise.model=""',
     ]
 
 
