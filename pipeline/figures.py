@@ -18,6 +18,13 @@ if TYPE_CHECKING:
 _DARK = 0.5
 """Cells with a larger share are so dark that their count is written in white."""
 
+_KEY = (
+    "A cell counts actions.\n"
+    "Row: the value that they were written for.\n"
+    "Column: the value that was recognised.\n"
+    "Framed: recognised as written."
+)
+
 
 def funnel(funnels: Mapping[str, Funnel], domains: Sequence[str]) -> str:
     """Return a drawing of the items that each stage kept, one line a domain, on a log scale."""
@@ -41,7 +48,7 @@ def funnel(funnels: Mapping[str, Funnel], domains: Sequence[str]) -> str:
 
 
 def confusion(counts: Mapping[str, Counts]) -> str:
-    """Return confusion matrices: all actions, then those of each generator.
+    """Return confusion matrices: of all actions, and below of each generator's, side by side.
 
     Rows are what actions were written for, columns what was recognised, both in the order of the
     circle. A cell holds its count; its colour is its share of the row. The diagonal is framed.
@@ -49,22 +56,27 @@ def confusion(counts: Mapping[str, Counts]) -> str:
     Args:
         counts: Counts of each generator by its name; see confusion.count.
     """
-    parts = {"all actions": together(counts)} | dict(counts)
     words = "Confusion matrices: value an action was written for by value recognised"
-    with _drawing(4.2 * len(parts), 4.9, words) as (figure, svg):
-        panels = figure.subplots(1, len(parts), sharey=True, squeeze=False)[0]
-        for axes, (name, part) in zip(panels, parts.items(), strict=True):
-            mesh = _matrix(axes, name, part)
-        panels[0].set_ylabel("written for")
-        bar = figure.colorbar(mesh, ax=list(panels), shrink=0.6, aspect=25, pad=0.01)
+    columns = max(len(counts), 2)
+    with _drawing(4.6 * columns, 9.4, words) as (figure, svg):
+        panels = figure.subplots(2, columns, squeeze=False)
+        for axes in panels.flat:
+            axes.set_axis_off()
+        for axes, (name, part) in zip(panels[1], counts.items(), strict=False):
+            _matrix(axes, name, part)
+        mesh = _matrix(panels[0][0], "all actions", together(counts))
+        place = panels[0][1].inset_axes((0.1, 0.45, 0.6, 0.05))
+        bar = figure.colorbar(mesh, cax=place, orientation="horizontal")
         bar.set_label("share of the row")
         bar.outline.set_visible(False)
+        panels[0][1].text(0.1, 0.6, _KEY, va="bottom", linespacing=1.5)
     return svg()
 
 
 def _matrix(axes: Any, name: str, counts: Counts) -> Any:
     from matplotlib.patches import Rectangle
 
+    axes.set_axis_on()
     values = load_values()
     ids = [value.id for value in values]
     cells = [[counts[value][said] for said in (*ids, NONE)] for value in ids]
@@ -85,6 +97,7 @@ def _matrix(axes: Any, name: str, counts: Counts) -> Any:
     axes.set_xticks([x + 0.5 for x in range(len(ids) + 1)], [*names, "no answer"], rotation=90)
     axes.set_yticks([y + 0.5 for y in range(len(ids))], names)
     axes.set_xlabel("recognised as")
+    axes.set_ylabel("written for")
     axes.axvline(len(ids), color="#1c1c1c", linewidth=0.8)
     axes.set_aspect("equal")
     axes.invert_yaxis()
