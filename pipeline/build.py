@@ -67,7 +67,8 @@ def plan(config: Config, force_from: str = "") -> list[Plan]:
     forced = False
     for stage in STAGES:
         forced = forced or stage.name == force_from
-        waiting = sorted({name.partition(".")[0] for name in stage.inputs} & open_stages)
+        read = {name.partition(".")[0] for name in stage.inputs}
+        waiting = sorted(open_stages if stage.reads_funnels else read & open_stages)
         try:
             found = _plan_stage(stage, config, workspace, forced, waiting)
         except BadInputError as error:  # the source is missing; the rest can still be planned
