@@ -27,6 +27,7 @@ from pipeline.artifacts import (
     mirror,
     read_json,
     sha256_file,
+    sha256_text,
     write_json,
     write_parquet,
 )
@@ -206,6 +207,8 @@ def _reported_before(stage: Stage, workspace: Path) -> Iterator[tuple[str, str]]
         if manifest is not None:
             yield f"funnel.{earlier.name}", canonical_json(manifest["funnel"])
             yield f"notes.{earlier.name}", canonical_json(manifest["notes"])
+            # The whole of it is released: what decided a stage can change, and its counts not.
+            yield f"manifest.{earlier.name}", sha256_text(canonical_json(manifest))
 
 
 def _table_digest(workspace: Path, name: str) -> str:

@@ -473,6 +473,19 @@ def test_a_changed_model_or_prompt_is_named(recognising: World) -> None:
     assert plans["release"].reasons == ("waits for recognise",)
 
 
+def test_the_released_manifest_is_that_of_the_build_even_if_no_answer_has_changed(
+    recognising: World, server: ChatServer
+) -> None:
+    server.reply = lambda body: saying(lambda _: "power")(body) if "<actions>" in str(body) else ""
+    runner.build(recognising())
+    changed = recognising(**{"models.reader.max_tokens": 299})
+    runner.build(changed)
+    name, dist = "recognise", Path(changed.build.dist)
+    released = json.loads((dist / "provenance" / "manifests" / f"{name}.json").read_text())
+    assert released == runner.load_manifest(Path(changed.build.workspace), name)
+    assert released["components"]["config.models.reader.max_tokens"] == "299"
+
+
 def test_a_recogniser_that_is_no_model_is_one_line(world: World) -> None:
     with pytest.raises(
         BadInputError,
