@@ -23,6 +23,7 @@ def render_card(
     funnels: Mapping[str, Funnel],
     notes: Mapping[str, Any],
     dealing: Mapping[str, Any],
+    recognised: Mapping[str, Any],
 ) -> str:
     """Return the text of README.md.
 
@@ -33,6 +34,7 @@ def render_card(
         funnels: Funnel of each stage before the release, in order.
         notes: What the manifest of `generate` notes; see Caller.notes and quality.notes.
         dealing: What the manifest of `compose` notes of its design.
+        recognised: What the manifest of `recognise` notes; empty if there was no recogniser.
     """
     questions = tables["questions"]
     example = questions.row(0, named=True)
@@ -61,7 +63,8 @@ def render_card(
             for name in config.generate.generators
         ],
         notes=notes,
-        warnings=notes["warnings"],
+        warnings=[*notes["warnings"], *recognised.get("warnings", [])],
+        recognised=recognised,
         values=load_values(),
         example=fenced(example),
         letters=letter_rows(example),

@@ -120,7 +120,7 @@ def plan(
     for item in items:
         say(f"{item.stage.name:<9} {item.action:<26} {'; '.join(item.reasons[:3])}")
     done = {item.stage.name for item in items if item.action == "skip"}
-    if "generate" not in done:
+    if not {"generate", "recognise"} <= done:
         show.print_estimate(config, done)
 
 

@@ -205,6 +205,21 @@ class RewriteConfig:
 
 
 @dataclass(frozen=True, config=STRICT)
+class RecogniseConfig:
+    """Who names the value of each action without knowing what it was written for.
+
+    Attributes:
+        model: A name from [models], best a model that writes no actions; "" asks nobody.
+        prompt: Prompt file in prompts/, without `.md`.
+        attempts: Times it is asked before a scenario's actions stay without an answer.
+    """
+
+    model: str = ""
+    prompt: str = "recognise"
+    attempts: Positive = 2
+
+
+@dataclass(frozen=True, config=STRICT)
 class BudgetConfig:
     """What may be spent.
 
@@ -296,6 +311,7 @@ class Config:
     vote: VoteConfig = VoteConfig()
     rewrite: RewriteConfig = RewriteConfig()
     validate: ValidateConfig = ValidateConfig()
+    recognise: RecogniseConfig = RecogniseConfig()
     reddit: RedditConfig = RedditConfig()
     file: str = field(default="", kw_only=True)
 

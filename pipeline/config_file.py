@@ -110,10 +110,11 @@ def _check_references(config: Config) -> None:
 
 
 def _check_roles(config: Config) -> None:
-    """Check who votes and who rewrites."""
+    """Check who votes, who rewrites and who recognises."""
     vote, rewrite = config.vote, config.rewrite
     named = {"vote.voters": vote.voters, "vote.tie_breaker": (vote.tie_breaker,)}
-    for key, names in (named | {"rewrite.model": (rewrite.model,)}).items():
+    named |= {"rewrite.model": (rewrite.model,), "recognise.model": (config.recognise.model,)}
+    for key, names in named.items():
         for name in filter(None, names):
             if name not in config.models:
                 raise BadInputError(

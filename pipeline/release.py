@@ -63,10 +63,10 @@ def run(context: Context) -> Result:
         name: Funnel.from_json(_mapping(manifest["funnel"]))
         for name, manifest in context.manifests.items()
     }
-    notes, dealing = (
-        _mapping(context.manifests[name]["notes"]) for name in ("generate", "compose")
+    notes, dealing, recognised = (
+        _mapping(context.manifests[name]["notes"]) for name in ("generate", "compose", "recognise")
     )
-    card = render_card(context.config, tables, files, funnels, notes, dealing)
+    card = render_card(context.config, tables, files, funnels, notes, dealing, recognised)
     write_text(card, dist / "README.md")
     write_json(_values(), dist / "values.json")
     _write_provenance(context, dist)

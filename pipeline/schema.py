@@ -144,6 +144,15 @@ VIOLATIONS: Schema = {
     "ledger_key": pl.String(),
 }
 """What validators found wrong with each action that was ever written, also where it was mended."""
+RECOGNISED: Schema = {
+    "action_id": pl.String(),
+    "scenario_id": pl.String(),
+    "value": pl.String(),  # what it was written for
+    "generator": pl.String(),
+    "recognised": pl.String(),  # value id; "" if the recogniser gave no usable answer
+    "ledger_key": pl.String(),  # of the recogniser's last reply
+}
+"""Each action once: what it was written for, and what the blind recogniser says."""
 
 QUESTIONS: Schema = {
     "question_id": pl.String(),

@@ -68,6 +68,8 @@ def print_estimate(config: Config, done: Collection[str]) -> None:
             "    an assumption: no scenario is drawn yet, and each is taken to be as long as "
             "screen.max_words allows"
         )
+    if any(row.unwritten for row in found):
+        say("    actions that are not written yet are taken to have 60 words each")
 
 
 def _expectation(row: Estimate) -> str:

@@ -6,6 +6,7 @@ from pipeline import (
     compose,
     dedup,
     generate,
+    recognise,
     release,
     rewrite,
     schema,
@@ -100,6 +101,15 @@ STAGES: tuple[Stage, ...] = (
             "ask_again",
         ),
         models=lambda config: config.generate.generators,
+    ),
+    Stage(
+        name="recognise",
+        run=recognise.run,
+        inputs=("rewrite.scenarios", "generate.slots", "generate.actions"),
+        outputs={"actions": schema.RECOGNISED},
+        sections=("build.seed", "generate.generators", "recognise"),
+        prompts=lambda config: (config.recognise.prompt, "ask_again"),
+        models=lambda config: tuple(filter(None, (config.recognise.model,))),
     ),
     Stage(
         name="compose",

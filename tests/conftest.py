@@ -92,6 +92,7 @@ def overrides(
         "validate.embedding_model": "",
         "vote.voters": [],
         "vote.tie_breaker": "",
+        "recognise.model": "",
     }
 
 

@@ -94,6 +94,7 @@ def test_a_changed_threshold_runs_that_stage_and_those_after_it_and_says_why(wor
         "vote": "run if its input changes",
         "rewrite": "run if its input changes",
         "generate": "run if its input changes",
+        "recognise": "run if its input changes",
         "compose": "run if its input changes",
         "release": "run if its input changes",
     }

@@ -46,6 +46,8 @@ def fake_models(server: ChatServer) -> list[str]:
         "vote.voters=[]",
         "--set",
         'vote.tie_breaker=""',
+        "--set",
+        'recognise.model=""',
     ]
 
 
@@ -152,10 +154,10 @@ def test_plan_prices_the_scenarios_that_are_drawn_and_says_when_it_assumes(
     shutil.copytree(prepared, tmp_path / "work")
     place = f"--workspace={tmp_path / 'work'}"
     drawn = command("plan", place)
-    assert drawn.stdout.count(": 10 calls") == 2
+    assert drawn.stdout.count(": 10 calls") == 3
     assert "an assumption" not in drawn.stdout
     more = command("plan", place, "--scenarios=20")
-    assert more.stdout.count(": 20 calls") == 2
+    assert more.stdout.count(": 20 calls") == 3
     assert "an assumption" in more.stdout
 
 
