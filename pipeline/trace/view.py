@@ -74,8 +74,8 @@ class _View:
 
     def _option(self, option: Option) -> None:
         mark = "*" if option.target else " "
-        told = Text(f" {mark}{option.letter or '-'}  ", "bold")
-        self._console.print(told + as_text(on_one_line(option.action)), soft_wrap=True)
+        letter = Text(f" {mark}{on_one_line(option.letter or '-')}  ", "bold")
+        self._console.print(letter + as_text(on_one_line(option.action)), soft_wrap=True)
         told = f"{option.action_id}: {option.value} by {option.generator}"
         self._line(f"{told}, call {self._number[option.ledger_key]}{_noted(option)}", 5)
 
