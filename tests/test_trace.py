@@ -191,32 +191,89 @@ def test_an_action_that_no_question_offers_has_no_letter(world: World) -> None:
     assert f"  -  {found.spare[0].action}" in text
 
 
-def test_columns_of_later_builds_are_used_where_they_are(built: Config) -> None:
-    row = table(built, "compose.questions").row(0, named=True)
-    plain = trace(built, row["question_id"]).questions[0].options[0]
-    if "askings" not in table(built, "generate.actions").columns:
-        assert (plain.flags, plain.askings) == (None, None)
+def test_builds_of_an_earlier_form_have_no_flags_and_no_violations(built: Config) -> None:
+    item = table(built, "compose.questions")["question_id"][0]
+    now = trace(built, item)
+    assert {(o.flags, o.askings, o.violations) for o in now.questions[0].options} == {((), 1, ())}
     rewrite_table(
-        built,
-        "generate.actions",
-        lambda actions: actions.with_columns(
-            prompt=pl.lit("generate_action 7"),
-            flags=pl.lit(["sentences", "[red]odd"]),
-            askings=pl.lit(3, pl.Int64),
-        ),
+        built, "generate.actions", lambda actions: actions.drop("prompt", "flags", "askings")
     )
-    found = trace(built, row["question_id"])
-    option = found.questions[0].options[0]
-    assert (option.flags, option.askings) == (("sentences", "[red]odd"), 3)
-    assert {(p.file, p.version) for c in found.calls for p in c.prompts[:1]} == {
-        ("prompts/generate_action.md", 7)
-    }
-    assert "asked 3 times, flags: sentences, [red]odd" in printed(found)
+    (Path(built.build.workspace) / "generate" / "violations.parquet").unlink()
+    then = trace(built, item)
+    options = then.questions[0].options
+    assert {(o.flags, o.askings, o.violations) for o in options} == {(None, None, ())}
+    assert [call.prompts for call in then.calls] == [call.prompts for call in now.calls]
+    assert printed(then) == printed(now)
+
+
+def test_an_action_that_was_mended_names_what_was_wrong_before(
+    world: World, server: ChatServer
+) -> None:
+    server.rule = lambda body: "same" if len(schema_fields(body)) == 10 else ""
+    config = world(validate__reject=["distinct"])
+    runner.build(config)
+    actions = table(config, "generate.actions").filter(askings=2)
+    assert actions.height
+    row = actions.row(4, named=True)
+    found = trace(config, row["action_id"])
+    ((option,),) = (question.options for question in found.questions)
+    assert (option.askings, option.flags) == (2, tuple(row["flags"]))
+    (violation,) = (one for one in option.violations if one.rejects)
+    assert (violation.code, violation.asking) == ("distinct", 1)
+    assert violation.action == "I do nothing."
+    calls = {call.key: call for call in found.calls}
+    assert set(calls) == {option.ledger_key, *(one.ledger_key for one in option.violations)}
+    assert [calls[key].asking for key in (violation.ledger_key, option.ledger_key)] == [1, 2]
+    assert [calls[key].prompts[0].file for key in (violation.ledger_key, option.ledger_key)] == [
+        "prompts/generate_actions.md",
+        "prompts/generate_action.md",
+    ]
+    text = printed(found)
+    assert f"by {option.generator}, call 1, asked 2 times\n" in text
+    assert f"rejected: distinct ({violation.detail}); asking 1, call 2: I do nothing.\n" in text
+
+
+def test_a_flag_of_a_kept_action_is_shown_with_what_it_is(world: World, server: ChatServer) -> None:
+    server.reply = lambda body: answer(body).replace("I take", "Because I take")
+    config = world()
+    runner.build(config)
+    found = trace(config, table(config, "compose.questions")["question_id"][0])
+    for option in found.questions[0].options:
+        assert option.flags
+        assert {one.code for one in option.violations} == set(option.flags)
+        assert not any(one.rejects for one in option.violations)
+    text = printed(found)
+    assert "flagged: benefit_clause (" in text
+    assert "; asking 1" not in text  # the text is the option's own
+
+
+def test_a_scenario_that_was_dropped_for_its_actions_shows_what_was_wrong(
+    world: World, server: ChatServer
+) -> None:
+    config = world(generate__repairs=1)
+    runner.build(config, until="rewrite")
+    failing = table(config, "rewrite.scenarios").filter(domain="ethics", rank=0).row(0, named=True)
+    mark = failing["scenario"][:80]
+    server.rule = lambda body: "same" if mark in body["messages"][1]["content"] else ""
+    runner.build(config)
+    found = trace(config, failing["scenario_id"])
+    assert found.dropped is not None
+    assert found.dropped.reason == "action_distinct"
+    assert {one.code for one in found.violations if one.rejects} == {"distinct"}
+    assert {one.asking for one in found.violations} == {1, 2}
+    files = [call.prompts[0].file for call in found.calls]
+    assert files.count("prompts/generate_actions.md") == 2
+    assert files.count("prompts/generate_action.md") == len(files) - 2 >= 16
+    text = printed(found)
+    assert "rejected: distinct (" in text
+    assert "violation     hedonism by g-one" in text
 
 
 def test_a_prompt_that_has_changed_since_keeps_the_version_of_its_time(built: Config) -> None:
     workspace = Path(built.build.workspace)
     item = table(built, "compose.questions")["question_id"][0]
+    # Where no table tells the version, as with votes, it is known by the content's hash.
+    rewrite_table(built, "generate.actions", lambda actions: actions.drop("prompt"))
     copy = workspace / "release/dist/provenance/prompts/generate_actions.md"
     version = load_prompt("generate_actions").version
     copy.write_text(copy.read_text().replace(f"version = {version}\n", "version = 77\n", 1))

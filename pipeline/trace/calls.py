@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -70,7 +71,8 @@ class Calls:
     def _call(
         self, key: str, stage: str, model: str, prompt: str, call: Recorded | None, missing: str
     ) -> Call:
-        first = prompt_of(self._tables, stage, prompt)
+        alone = call is not None and _asks_for_one_action(call)
+        first = prompt_of(self._tables, stage, prompt, alone=alone)
         prompts = [first] if first else []
         if call is None:
             return Call(key, stage, model, tuple(prompts), f"the reply {missing}")
@@ -94,13 +96,22 @@ class Calls:
         )
 
 
-def prompt_of(tables: Tables, stage: str, told: str = "") -> PromptFile | None:
-    """Return the prompt that a stage asked by: the one told, else that of its configuration."""
+def prompt_of(
+    tables: Tables, stage: str, told: str = "", *, alone: bool = False
+) -> PromptFile | None:
+    """Return the prompt that a stage asked by: the one told, else that of its configuration.
+
+    Args:
+        tables: The build.
+        stage: The stage.
+        told: "<name> <version>" where a table tells it.
+        alone: True if one action alone was asked for.
+    """
     match = _NAME_AND_VERSION.fullmatch(told)
     if match:
         digest = tables.component(stage, f"prompt.{match['name']}")
         return PromptFile(f"prompts/{match['name']}.md", int(match["version"]), digest)
-    name = tables.setting(stage, f"{stage}.prompt")
+    name = tables.setting(stage, f"{stage}.{'single_prompt' if alone else 'prompt'}")
     return prompt_file(tables, stage, name) if name else None
 
 
@@ -129,6 +140,11 @@ def _asked_again(prompt: PromptFile, messages: Sequence[object]) -> bool:
     except BadInputError:
         return False
     return now.digest == prompt.sha256 and len(messages) > len(now.sections)
+
+
+def _asks_for_one_action(call: Recorded) -> bool:
+    form = json.loads(call.components["schema"] or "{}")
+    return list(form.get("properties", {})) == ["action"]
 
 
 def _tells(call: Recorded, scenario: str) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
@@ -11,8 +12,17 @@ from pipeline.errors import BadInputError
 from pipeline.escape import on_one_line
 from pipeline.trace import posts
 from pipeline.trace.calls import Calls
-from pipeline.trace.parts import Dropped, Option, Question, Scenario, Trace, Vote
+from pipeline.trace.parts import (
+    Dropped,
+    Option,
+    Question,
+    Scenario,
+    Trace,
+    Violation,
+    Vote,
+)
 from pipeline.trace.tables import Row, Tables
+from pipeline.values import value_ids
 
 _KINDS = {"q": "question", "a": "option", "s": "scenario"}
 _LINE = re.compile(r"(?P<file>.+):(?P<line>\d{1,15})", re.DOTALL)
@@ -118,15 +128,19 @@ class _Finder:
             row["action_id"]: row
             for row in self._tables.rows_if_built("generate.actions", scenario_id=scenario_id)
         }
-        found = tuple(self._question(row, actions, only) for row in questions)
+        wrong = self._violations(scenario_id)
+        found = tuple(self._question(row, actions, wrong, only) for row in questions)
         placed = [option for question in found for option in question.options]
         left: list[Option] = []
         if spare:
             others = actions.keys() - {option.action_id for option in placed}
-            left = [_option(actions[i]) for i in sorted(others) if only is None or i in only]
+            chosen = (i for i in sorted(others) if only is None or i in only)
+            left = [_option(actions[i], wrong) for i in chosen]
         for option in (*placed, *left):
             told = str(actions[option.action_id].get("prompt") or "")
             self._calls.add("generate", option.generator, option.ledger_key, told)
+        for violation in (v for option in (*placed, *left) for v in option.violations):
+            self._calls.add("generate", violation.generator, violation.ledger_key)
         told_of = self._scenario(scenario) if scenario else None
         votes = tuple(self._votes(post_id))
         ended = posts.dropped(self._tables, post_id, scenario_id)
@@ -144,6 +158,7 @@ class _Finder:
             scenario=told_of,
             votes=votes,
             cluster=posts.cluster(self._tables, post_id),
+            violations=tuple(wrong) if ended and not actions else (),
             dropped=ended,
             post=posts.post(self._tables, self._tombstones, post_id),
         )
@@ -155,7 +170,16 @@ class _Finder:
             self._calls.add_about("rewrite", [model] if model else [], ended.item)
         if ended.stage == "generate" and ended.reason != "reserve_unused":
             models = self._tables.setting("generate", "generate.generators") or ()
-            self._calls.add_about("generate", models, ended.item)
+            alone = [f"{ended.item} {value}" for value in value_ids()]
+            for item in (ended.item, *alone):
+                self._calls.add_about("generate", models, item)
+
+    def _violations(self, scenario_id: str) -> list[Violation]:
+        name = "generate.violations"
+        rows = self._tables.rows(name, scenario_id=scenario_id) if self._tables.has(name) else []
+        names = [field.name for field in dataclasses.fields(Violation)]
+        found = [Violation(**{name: row[name] for name in names}) for row in rows]
+        return sorted(found, key=lambda one: (one.generator, one.value, one.asking, one.code))
 
     def _known(self, asked: str, name: str, **equal: str) -> list[Row]:
         found = self._tables.rows(name, **equal)
@@ -171,7 +195,11 @@ class _Finder:
         return sorted(found, key=lambda row: row["question_index"])
 
     def _question(
-        self, row: Row, actions: Mapping[str, Row], only: Collection[str] | None
+        self,
+        row: Row,
+        actions: Mapping[str, Row],
+        wrong: Iterable[Violation],
+        only: Collection[str] | None,
     ) -> Question:
         target = row["target_index"]
         options = []
@@ -181,7 +209,7 @@ class _Finder:
                 self._tables.one("generate.actions", "compose.questions", **named)
             if only is None or action_id in only:
                 action = actions[action_id]
-                options.append(_option(action, "ABCD"[place], target=place == target))
+                options.append(_option(action, wrong, "ABCD"[place], target=place == target))
         return Question(
             question_id=row["question_id"],
             index=row["question_index"],
@@ -229,7 +257,10 @@ class _Finder:
             )
 
 
-def _option(row: Row, letter: str | None = None, *, target: bool = False) -> Option:
+def _option(
+    row: Row, wrong: Iterable[Violation], letter: str | None = None, *, target: bool = False
+) -> Option:
+    place = (row["generator"], row["value"])
     flags = row.get("flags")
     return Option(
         letter=letter,
@@ -241,4 +272,5 @@ def _option(row: Row, letter: str | None = None, *, target: bool = False) -> Opt
         ledger_key=row["ledger_key"],
         flags=None if flags is None else tuple(flags),
         askings=row.get("askings"),
+        violations=tuple(one for one in wrong if (one.generator, one.value) == place),
     )

@@ -35,9 +35,9 @@ class Call:
         model: The model's name in [models].
         prompts: The prompt, and the one appended if the question was asked again.
         problem: Why there is no reply, in one line; "" if there is one.
-        asking: From 1; the second names what was wrong with the first. None without a record.
-        endpoint: Where the request was sent; None without a record.
-        model_asked: Model name as the endpoint knows it; None without a record.
+        asking: From 1: which of the askings about this. None without a record, as what follows.
+        endpoint: Where the request was sent.
+        model_asked: Model name as the endpoint knows it.
         model_returned: Model name that came back; None without a reply, as all that follows.
         outcome: "ok", or how the reply failed; see pipeline.llm.reply.
         prompt_tokens: Tokens of the prompt, by the endpoint's count.
@@ -61,6 +61,31 @@ class Call:
 
 
 @dataclass(frozen=True)
+class Violation:
+    """What a validator found wrong with an action as one asking gave it.
+
+    Attributes:
+        generator: The model that wrote it, by its name in [models].
+        value: The value it was written for.
+        asking: From 1: which of the askings for this generator and value.
+        code: Reason code; see docs/actions.md.
+        rejects: True if the action was asked for anew because of it.
+        detail: What it is.
+        action: The action's text.
+        ledger_key: Key of the call that wrote it.
+    """
+
+    generator: str
+    value: str
+    asking: int
+    code: str
+    rejects: bool
+    detail: str
+    action: str
+    ledger_key: str
+
+
+@dataclass(frozen=True)
 class Option:
     """An action, and where it stands.
 
@@ -72,8 +97,9 @@ class Option:
         value: The value it was written for.
         generator: The model that wrote it, by its name in [models].
         ledger_key: Key of the call that wrote it.
-        flags: What validators noted; None if the build keeps no such notes.
-        askings: Times its text was asked for; None likewise.
+        flags: Codes of what validators found and let pass; None if the build keeps no such notes.
+        askings: Times an action was asked for here; None likewise.
+        violations: What was wrong with it, and with those that were written before it.
     """
 
     letter: str | None
@@ -85,6 +111,7 @@ class Option:
     ledger_key: str
     flags: tuple[str, ...] | None
     askings: int | None
+    violations: tuple[Violation, ...]
 
 
 @dataclass(frozen=True)
@@ -261,6 +288,7 @@ class Trace:
         scenario: The scenario.
         votes: What models said of the post.
         cluster: Its duplicates; None if there are none.
+        violations: If the scenario was dropped for its actions, what was wrong with them.
         dropped: Where the post or the scenario ended; None if it is in the dataset.
         post: The post; None if only the line is known.
     """
@@ -276,6 +304,7 @@ class Trace:
     scenario: Scenario | None = None
     votes: tuple[Vote, ...] = ()
     cluster: Cluster | None = None
+    violations: tuple[Violation, ...] = ()
     dropped: Dropped | None = None
     post: Post | None = None
 

@@ -27,6 +27,14 @@ class Tables:
         """Return True if a stage has finished."""
         return load_manifest(self.workspace, stage) is not None
 
+    def has(self, name: str) -> bool:
+        """Return True if there is a table "stage.table"."""
+        return self._path(name).is_file()
+
+    def _path(self, name: str) -> Path:
+        stage, table = name.split(".")
+        return self.workspace / stage / f"{table}.parquet"
+
     def unbuilt(self) -> tuple[str, ...]:
         """Return the names of the stages that have not finished, in order."""
         return tuple(name for name in stage_names() if not self.built(name))
@@ -56,14 +64,13 @@ class Tables:
 
     def where(self, name: str, *conditions: pl.Expr) -> list[Row]:
         """Return the rows of a table that meet all conditions; see `rows`."""
-        stage, table = name.split(".")
-        path = self.workspace / stage / f"{table}.parquet"
+        path = self._path(name)
         if not path.is_file():
             raise StageError(f"{path}: not there; run `python -m pipeline build` first")
         try:
             return list(pl.scan_parquet(path).filter(*conditions).collect().iter_rows(named=True))
         except pl.exceptions.PolarsError as error:
-            what = " ".join(str(error).split())[:200]
+            what, stage = " ".join(str(error).split())[:200], name.partition(".")[0]
             raise StageError(
                 f"{path}: not readable as stage {stage} writes it ({what}); run `python -m "
                 "pipeline build`, which makes it again"

@@ -8,7 +8,17 @@ from rich.console import Console
 from rich.text import Text
 
 from pipeline.escape import as_text, on_one_line
-from pipeline.trace.parts import Call, Cluster, Option, Post, PromptFile, Question, Scenario, Trace
+from pipeline.trace.parts import (
+    Call,
+    Cluster,
+    Option,
+    Post,
+    PromptFile,
+    Question,
+    Scenario,
+    Trace,
+    Violation,
+)
 
 CUT = 700
 """Characters of a text that are shown unless all are asked for."""
@@ -53,6 +63,9 @@ class _View:
         self._calls("vote")
         if found.cluster:
             self._cluster(found.cluster)
+        for violation in found.violations:
+            self._head("violation", f"{violation.value} by {violation.generator}")
+            self._violation(violation, kept=False)
         if found.dropped:
             gone = found.dropped
             detail = f" ({gone.detail})" if gone.detail else ""
@@ -76,8 +89,21 @@ class _View:
         mark = "*" if option.target else " "
         letter = Text(f" {mark}{on_one_line(option.letter or '-')}  ", "bold")
         self._console.print(letter + as_text(on_one_line(option.action)), soft_wrap=True)
+        times = f", asked {option.askings} times" if (option.askings or 1) > 1 else ""
         told = f"{option.action_id}: {option.value} by {option.generator}"
-        self._line(f"{told}, call {self._number[option.ledger_key]}{_noted(option)}", 5)
+        self._line(f"{told}, call {self._number[option.ledger_key]}{times}", 5)
+        noted = {violation.code for violation in option.violations}
+        unexplained = [code for code in option.flags or () if code not in noted]
+        if unexplained:
+            self._line(f"flagged: {', '.join(unexplained)}", 5)
+        for violation in option.violations:
+            self._violation(violation, kept=violation.action == option.action)
+
+    def _violation(self, found: Violation, *, kept: bool) -> None:
+        what = "flagged" if kept else "rejected" if found.rejects else "noted"
+        told = f"{what}: {found.code} ({found.detail})"
+        before = f"; asking {found.asking}, call {self._number[found.ledger_key]}: {found.action}"
+        self._line(told if kept else told + before, 5)
 
     def _scenario(self, scenario: Scenario) -> None:
         place = f"slot {scenario.slot}" if scenario.slot is not None else "no slot"
@@ -166,11 +192,6 @@ class _View:
         if cut:
             told = f"… {len(text) - CUT:,} more characters; --full shows them"
             self._console.print(Text(" " * _INDENT + told, "dim"), soft_wrap=True)
-
-
-def _noted(option: Option) -> str:
-    askings = f", asked {option.askings} times" if option.askings and option.askings > 1 else ""
-    return askings + (f", flags: {', '.join(option.flags)}" if option.flags else "")
 
 
 def _prompt(prompt: PromptFile) -> str:
