@@ -185,10 +185,10 @@ class _View:
         cut = len(text) > CUT and not self._full
         width = max(20, self._console.width - _INDENT - 2)
         lines: Iterable[Text] = as_text(text[:CUT] if cut else text).wrap(self._console, width)
-        bar = Text(" " * _INDENT + "│ ", "dim")
+        bar = Text(" " * _INDENT + "│", "dim")
         for line in lines:
             line.rstrip()
-            self._console.print(bar + line if line else bar, soft_wrap=True)
+            self._console.print(bar + Text(" ") + line if line else bar, soft_wrap=True)
         if cut:
             told = f"… {len(text) - CUT:,} more characters; --full shows them"
             self._console.print(Text(" " * _INDENT + told, "dim"), soft_wrap=True)
