@@ -18,7 +18,6 @@ from pipeline.artifacts import folder_digest
 from pipeline.config import Config
 from pipeline.errors import BusyError, StageError
 from pipeline.stages import STAGES, stage_names
-from pipeline.trace import trace
 from tests.conftest import SECRET
 from tests.loopback import ChatServer
 
@@ -243,22 +242,6 @@ def test_two_builds_at_once_in_one_folder(world: World) -> None:
         pytest.raises(BusyError, match="another build is at work here"),
     ):
         runner.build(config)
-
-
-def test_the_release_traces_back_to_line_and_call(world: World) -> None:
-    config = world()
-    runner.build(config)
-    question = runner.load_table(Path(config.build.workspace), "compose.questions").row(
-        3, named=True
-    )
-    lines = trace(config, question["question_id"])
-    told = dict(lines)
-    assert told["source"].startswith("sample_posts.ndjson, line ")
-    assert told["  call"].startswith("r1:")
-    assert [text.split()[0] for what, text in lines if what == "option"] == sorted(
-        question["option_ids"]
-    )
-    assert dict(trace(config, question["option_ids"][0]))["scenario"] == told["scenario"]
 
 
 def test_the_card_speaks_of_the_build_and_no_secret_is_in_any_file(

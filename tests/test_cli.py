@@ -133,11 +133,10 @@ def test_build_look_verify_trace_and_funnel(
     assert question.startswith("q_")
     assert "What do you do?" in shown
     way = command("trace", question, *places(tmp_path)[:2]).stdout
+    assert f"question      {question}, index 0 in slot 0" in way
     assert "sample_posts.ndjson, line" in way
     told = command("funnel", f"--workspace={tmp_path / 'work'}").stdout
     assert "injection_like" in told
-    said = fails(2, "trace", "q_nope", *places(tmp_path)[:2])
-    assert "no such question" in said
 
 
 def test_explain_names_the_threshold(tmp_path: Path, prepared: Path) -> None:
