@@ -76,9 +76,9 @@ def form(items: pl.DataFrame, opinions: pl.DataFrame, number: int, seed: str) ->
                 {
                     "item_id": item["item_id"],
                     "annotator": name,
-                    "scenario": _cell(item["scenario"]),
+                    "scenario": cell(item["scenario"]),
                     "action_id": action_id,
-                    "action": _cell(text),
+                    "action": cell(text),
                     "opinions": told.get((item["item_id"], action_id), ""),
                 }
             )
@@ -104,7 +104,7 @@ def write_forms(folder: Path, items: pl.DataFrame, opinions: pl.DataFrame, seed:
     return list(paths.values())
 
 
-def _cell(text: str) -> str:
+def cell(text: str) -> str:
     """Return text that a spreadsheet shows and does not compute."""
     return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t")) else text
 

@@ -21,7 +21,7 @@ def decide(reviews: pl.DataFrame, sealed: pl.DataFrame, plan: Plan) -> pl.DataFr
 
     Drop: enough experts raised a flag on one of the scenario's items; the whole scenario goes.
     Regenerate: the deciding choice is another value, the action is unnatural, or the four are too
-    alike. The deciding choice is the adjudicator's if there is one, else the majority's; where there
+    alike. The deciding choice is the adjudicator's if there is one, else the majority's; if there
     is none, `decide.split` says what happens. Actions that everyone skipped are not decided.
 
     Args:

@@ -17,7 +17,6 @@ from pipeline.annotation.experts import experts, item_times
 from pipeline.annotation.plan import Plan
 from pipeline.annotation.precision import Effort, Width
 from pipeline.annotation.rounds import Round, all_items, all_sealed
-from pipeline.values import value_ids
 
 
 @dataclass(frozen=True)
@@ -125,6 +124,7 @@ def judge(
     alpha = agreement.alpha(judged, plan)
     people = experts(items, reviews, sealed, plan)
     number = plan.expert_checked.round
+    drawn = sealed.filter(kind="sample", round=number)
     left = standing(number, sealed, judged, actions, repaired)
     published = answers.progress(items.filter(round=number), reviews, plan.excluded)
     return Findings(
@@ -141,12 +141,7 @@ def judge(
         flags=acc.flagged(reviews, plan.excluded),
         decisions=decide(reviews, sealed, plan),
         times=item_times(reviews, plan),
-        widths=tuple(
-            width
-            for each in rounds
-            if each.number == number
-            for width in precision.widths(plan, each, len(value_ids()))
-        ),
+        widths=tuple(precision.widths(plan, drawn.height, drawn["scenario_id"].n_unique())),
         correlations=precision.observed_correlations(judged.filter(kind="sample", round=number)),
         effort=precision.effort(plan, items, reviews),
         rule_changes=tuple(rule_changes),

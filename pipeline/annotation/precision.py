@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import polars as pl
 
 from pipeline.annotation.answers import expected_reviews
 from pipeline.annotation.experts import item_times
+from pipeline.annotation.gold import KnownItem
 from pipeline.annotation.plan import Plan
-from pipeline.annotation.rounds import Round
+from pipeline.annotation.rounds import sample_units
+from pipeline.annotation.sample import PER_ITEM, Draft, Population, draw
+from pipeline.values import value_ids
 
 CELLS = 20
 """Actions of a scenario."""
@@ -45,7 +50,7 @@ class Effort:
         items: Items by kind.
         reviews: Reviews of all experts.
         sittings: Items times experts.
-        per_expert: Items of each expert, by number.
+        per_expert: Items of each expert, by number; empty if the round is not drawn yet.
         seconds_per_item: Assumed, or the mean measured so far (pauses cut).
         measured_items: Items whose time is known; 0 if it is assumed.
         hours: All experts together.
@@ -85,18 +90,17 @@ def half_width(accuracy: float, reviews: float, effect: float, confidence: float
     return z * math.sqrt(accuracy * (1 - accuracy) * effect / reviews)
 
 
-def widths(plan: Plan, drawn: Round, values: int) -> list[Width]:
-    """Return what the random sample of a round is expected to give, overall and by value.
+def widths(plan: Plan, actions: int, scenarios: int) -> list[Width]:
+    """Return what a random sample is expected to give, overall and by value.
 
     Args:
         plan: The annotation's plan.
-        drawn: The round.
-        values: Values that there are.
+        actions: Drawn actions.
+        scenarios: Scenarios they are of.
     """
-    actions = drawn.sealed.filter(kind="sample").height
     if not actions:
         return []
-    scenarios = drawn.sealed.filter(kind="sample")["scenario_id"].n_unique()
+    values = len(value_ids())
     a_scenario = actions / scenarios
     told = plan.expected
     found = []
@@ -122,6 +126,69 @@ def widths(plan: Plan, drawn: Round, values: int) -> list[Width]:
     return found
 
 
+def splits(plan: Plan) -> float:
+    """Return the expected share of items in which first choices of some action differ.
+
+    Two reviews of an action differ if one is right and one is wrong: 2 p (1 - p) (1 - r) with the
+    correlation r of the plan. Two wrong ones are taken as equal.
+    """
+    told = plan.expected
+    differ = 2 * told.accuracy * (1 - told.accuracy) * (1 - told.same_action)
+    return 1 - (1 - differ) ** (PER_ITEM * (plan.overlap - 1))
+
+
+def forecast(
+    plan: Plan, number: int, people: Population, known: Sequence[KnownItem], reviews: pl.DataFrame
+) -> tuple[Effort, list[Width]]:
+    """Return the effort and the precision of a round that is not drawn yet.
+
+    Args:
+        plan: The annotation's plan.
+        number: Which round.
+        people: The population; its ids do not matter.
+        known: Gold items and attention checks.
+        reviews: Rows of schema.REVIEWS so far, for the times.
+    """
+    counted = plan.experts - len(set(plan.exclude_experts))
+    free: Counter[str] = Counter(item.kind for item in known)
+    own: dict[str, int] = {}
+    drafts: list[Draft] = []
+    earlier = 0
+    unseen = CELLS * sum(map(len, people.domains.values()))
+    for turn, planned in enumerate(plan.rounds[:number], start=1):
+        start, count = sample_units(plan, turn, people)
+        drafts = draw(people, plan.seed, start, count)
+        unseen -= PER_ITEM * len(drafts)
+        own = {"sample": len(drafts), "active": min(planned.active_items, unseen)}
+        sittings = sum(own.values()) * plan.overlap
+        if planned.adjudicate:
+            own["adjudication"] = round(splits(plan) * earlier)
+            sittings += own["adjudication"]
+        earlier += own["sample"] + own["active"]
+        most = math.ceil(sittings / counted)
+        for kind, wanted in (
+            ("gold", math.ceil(plan.checks.gold_share * most)),
+            ("attention", plan.checks.attention),
+        ):
+            own[kind] = min(wanted, free[kind])
+            free[kind] -= own[kind]
+        sittings += counted * (own["gold"] + own["attention"])
+    seconds, measured = _seconds(plan, reviews)
+    hours = sittings * seconds / 3600
+    found = Effort(
+        items={kind: n for kind, n in own.items() if n},
+        reviews=sittings * PER_ITEM,
+        sittings=sittings,
+        per_expert={},
+        seconds_per_item=seconds,
+        measured_items=measured,
+        hours=hours,
+        cost=hours * plan.expected.cost_per_hour,
+    )
+    scenarios = len({draft.scenario_id for draft in drafts})
+    return found, widths(plan, PER_ITEM * len(drafts), scenarios)
+
+
 def effort(plan: Plan, items: pl.DataFrame, reviews: pl.DataFrame) -> Effort:
     """Return what items ask of the experts; by measured times where there are any.
 
@@ -130,22 +197,33 @@ def effort(plan: Plan, items: pl.DataFrame, reviews: pl.DataFrame) -> Effort:
         items: Rows of schema.ITEMS.
         reviews: Rows of schema.REVIEWS, of any round.
     """
-    times = item_times(reviews, plan)
-    seconds = times["counted"].mean() if times.height else plan.expected.seconds_per_item
+    seconds, measured = _seconds(plan, reviews)
     kinds = items.group_by("kind").len().sort("kind")
-    sittings = items.select(pl.col("experts").list.len().sum()).item() or 0
-    loads = items.select(pl.col("experts").explode()).drop_nulls().group_by("experts").len()
-    hours = sittings * float(seconds) / 3600  # type: ignore[arg-type]
+    loads = (
+        items.select(pl.col("experts").explode())
+        .drop_nulls()
+        .group_by("experts")
+        .len()
+        .sort("experts")
+    )
+    sittings = int(loads["len"].sum())
+    hours = sittings * seconds / 3600
     return Effort(
         items=dict(kinds.iter_rows()),
         reviews=expected_reviews(items).height,
         sittings=sittings,
-        per_expert={int(expert): n for expert, n in loads.sort("experts").iter_rows()},
-        seconds_per_item=float(seconds),  # type: ignore[arg-type]
-        measured_items=times.height,
+        per_expert=dict(loads.iter_rows()),
+        seconds_per_item=seconds,
+        measured_items=measured,
         hours=hours,
         cost=hours * plan.expected.cost_per_hour,
     )
+
+
+def _seconds(plan: Plan, reviews: pl.DataFrame) -> tuple[float, int]:
+    """Return seconds an item, and of how many items they were measured."""
+    times = item_times(reviews, plan)["counted"].to_list()
+    return (sum(times) / len(times) if times else plan.expected.seconds_per_item), len(times)
 
 
 def observed_correlations(judged: pl.DataFrame) -> tuple[float | None, float | None]:

@@ -111,14 +111,19 @@ def draw_round(
     return table.round(notes)
 
 
-def _random(plan: Plan, number: int, people: Population, notes: list[str]) -> list[Draft]:
-    """Return the drafts of the random sample; it goes on where earlier rounds stopped."""
+def sample_units(plan: Plan, number: int, people: Population) -> tuple[int, int]:
+    """Return the units a domain that earlier rounds take, and those that this round takes."""
     generators = len({generator for _, generator in people.all_cells})
     units = [
         sample.units_for(planned.reviews_per_value, plan.overlap, len(people.domains), generators)
         for planned in plan.rounds[:number]
     ]
-    start, count = sum(units[:-1]), units[-1]
+    return sum(units[:-1]), units[-1]
+
+
+def _random(plan: Plan, number: int, people: Population, notes: list[str]) -> list[Draft]:
+    """Return the drafts of the random sample; it goes on where earlier rounds stopped."""
+    start, count = sample_units(plan, number, people)
     for domain, scenarios in people.domains.items():
         left = max(0, sample.PARTS * sample.blocks_of(len(scenarios)) - start)
         if left < count:

@@ -19,6 +19,7 @@ import polars as pl
 
 from pipeline.artifacts import unit_interval
 from pipeline.errors import BadInputError, StageError
+from pipeline.values import value_ids
 
 PER_ITEM = 4
 PARTS = 5
@@ -125,6 +126,27 @@ def population(slots: pl.DataFrame, actions: pl.DataFrame, scenarios: pl.DataFra
         if not found.scenarios[scenario]:
             raise StageError(f"scenario {scenario}: its text is missing")
     return found
+
+
+def planned_population(
+    domains: Sequence[str], scenarios: int, generators: Sequence[str]
+) -> Population:
+    """Return a population of so many scenarios that do not exist yet, to plan with."""
+    ids = {
+        domain: tuple(f"{domain} {rank}" for rank in range(scenarios // len(domains)))
+        for domain in domains
+    }
+    cells = [(value, generator) for value in value_ids() for generator in generators]
+    return Population(
+        domains=ids,
+        actions={
+            s: {cell: f"{s} {cell[0]} {cell[1]}" for cell in cells}
+            for each in ids.values()
+            for s in each
+        },
+        texts={},
+        scenarios={},
+    )
 
 
 def blocks_of(scenarios: int) -> int:
