@@ -17,6 +17,7 @@ from pipeline.config_model import BatchConfig, ModelConfig
 from pipeline.errors import BadInputError, nearest
 
 _MEANINGS = "pipeline/config.py"
+_UNKNOWN = {"unexpected_keyword_argument", "extra_forbidden"}
 
 
 def load(path: Path, overrides: Mapping[str, Any] | None = None) -> Config:
@@ -165,10 +166,12 @@ def explain(error: ValidationError, owner: type, meanings: str) -> str:
         owner: The dataclass that was to be read.
         meanings: File that tells what its keys mean.
     """
-    problem = error.errors()[0]
+    problems = error.errors()
+    # A key that is misspelt is also missing; its misspelling tells more.
+    problem = next((each for each in problems if each["type"] in _UNKNOWN), problems[0])
     place = [str(part) for part in problem["loc"]]
     dotted = ".".join(place)
-    if problem["type"] in {"unexpected_keyword_argument", "extra_forbidden"}:
+    if problem["type"] in _UNKNOWN:
         return f"{dotted}: unknown key; {nearest(place[-1], _valid_keys(owner, place[:-1]))}"
     if problem["type"] in {"missing", "missing_argument"}:
         return f"{dotted}: missing; add it (its meaning is in {meanings})"
