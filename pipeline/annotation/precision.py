@@ -244,8 +244,10 @@ def observed_correlations(judged: pl.DataFrame) -> tuple[float | None, float | N
     off = judged.select("scenario_id", "action_id", d=pl.col("correct").cast(pl.Float64) - p)
 
     def moments(by: str) -> tuple[float, int]:
-        found = off.group_by(by).agg(
-            s=pl.col("d").sum(), q=(pl.col("d") ** 2).sum(), n=pl.len().cast(pl.Int64)
+        found = (
+            off.group_by(by)
+            .agg(s=pl.col("d").sum(), q=(pl.col("d") ** 2).sum(), n=pl.len().cast(pl.Int64))
+            .sort(by)  # sums of floats depend on their order
         )
         pairs = found.select((pl.col("n") * (pl.col("n") - 1)).sum()).item()
         return float(found.select((pl.col("s") ** 2 - pl.col("q")).sum()).item()), int(pairs)
