@@ -15,7 +15,7 @@ from pipeline.annotation.tables import ACCURACY, CONFUSION, FLAGGED, NATURALNESS
 from pipeline.errors import StageError
 
 FEW_SCENARIOS = 20
-"""With fewer, a bootstrap interval is too narrow; the report marks it."""
+"""With fewer, a bootstrap interval is rough; the report marks it."""
 
 _MEASURED = ("sample", "active")
 _GROUPS = ("all", "value", "domain", "generator", "annotator")
