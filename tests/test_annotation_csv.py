@@ -33,7 +33,7 @@ OTHER = next(f"expert-{n}" for n in (1, 2, 3) if n not in ITEM["experts"])
 NO_OPINIONS = schema.frame([], OPINIONS)
 GOOD = {
     "item_id": ITEM["item_id"],
-    "action_id": ITEM["action_ids"][0],
+    "action_number": "1",
     "annotator": NAME,
     "first_value": "power",
     "second_value": "",
@@ -64,9 +64,10 @@ def test_a_form_is_blind_and_holds_each_of_the_experts_actions_once() -> None:
         rows = list(csv.DictReader(io.StringIO(text)))
         assert tuple(rows[0]) == FORM
         mine = [row for row in ROUND.items.iter_rows(named=True) if number in row["experts"]]
-        assert sorted(row["action_id"] for row in rows) == sorted(
-            action for item in mine for action in item["action_ids"]
-        )
+        texts = {(i["item_id"], str(n)): t for i in mine for n, t in enumerate(i["actions"], 1)}
+        assert {(r["item_id"], r["action_number"]): r["action"] for r in rows} == texts
+        assert len(rows) == 4 * len(mine)
+        assert "a_" not in text  # an action id is a hash of its claim, among others
         assert {row["annotator"] for row in rows} == {f"expert-{number}"}
         assert not any(row[name] for row in rows for name in csv_reviews.REQUIRED[3:])
         for word in (*value_ids(), *GENERATORS, "gold", "attention", "sample"):
@@ -104,13 +105,13 @@ def test_filled_forms_give_the_reviews_that_were_meant(
     tmp_path_factory: pytest.TempPathFactory, delimiter: str, names: bool, seed: int
 ) -> None:
     meant = simulate([ROUND], {1: 0.9, 2: 0.9, 3: 0.9}, seed=str(seed))
-    said = {(r["item_id"], r["action_id"], r["annotator"]): r for r in meant.to_dicts()}
+    said = by_number(meant)
     folder = tmp_path_factory.mktemp("forms")
     found = []
     for path in write_forms(folder, ROUND.items, NO_OPINIONS, "seed"):
         rows = list(csv.DictReader(path.read_text(encoding="utf-8-sig").splitlines()))
         for row in rows:
-            told = said[(row["item_id"], row["action_id"], row["annotator"])]
+            told = said[(row["item_id"], row["action_number"], row["annotator"])]
             for column in ("first_value", "second_value", "naturalness", "lead_seconds"):
                 row[column] = str(told[column])
             if names:  # people write "Self-direction"
@@ -124,6 +125,14 @@ def test_filled_forms_give_the_reviews_that_were_meant(
     assert every.equals(expected)
 
 
+def by_number(reviews: pl.DataFrame) -> dict[tuple[str, str, str], dict[str, Any]]:
+    ids = {row["item_id"]: row["action_ids"] for row in ROUND.items.iter_rows(named=True)}
+    return {
+        (r["item_id"], str(ids[r["item_id"]].index(r["action_id"]) + 1), r["annotator"]): r
+        for r in reviews.iter_rows(named=True)
+    }
+
+
 def test_an_empty_form_holds_no_review_and_says_so(tmp_path: Path) -> None:
     (path, *_) = write_forms(tmp_path, ROUND.items, NO_OPINIONS, "seed")
     found = read(path)
@@ -132,8 +141,8 @@ def test_an_empty_form_holds_no_review_and_says_so(tmp_path: Path) -> None:
 
 
 def test_what_is_said_of_an_item_stands_in_its_rows(tmp_path: Path) -> None:
-    rows = [GOOD | {"action_id": action, "flags": "", "notes": "", "lead_seconds": ""}
-            for action in ITEM["action_ids"]]  # fmt: skip
+    rows = [GOOD | {"action_number": str(number), "flags": "", "notes": "", "lead_seconds": ""}
+            for number in range(1, 5)]  # fmt: skip
     rows[1] |= {
         "flags": "too alike, Needs-expertise",
         "notes": "Same\x07 thing.\u202e",
@@ -179,8 +188,8 @@ def test_a_time_is_needed_from_the_row_or_for_all_rows(tmp_path: Path) -> None:
         ({"second_value": "Power"}, "second_value: 'power' again; name another value, or none"),
         ({"second_value": "calm"}, "second_value: 'calm' is no value; valid: achievement"),
         ({"naturalness": ""}, "naturalness: missing; give 1 to 5"),
-        ({"naturalness": "6"}, "naturalness: 6; give 1 to 5"),
-        ({"naturalness": "0"}, "naturalness: 0; give 1 to 5"),
+        ({"naturalness": "6"}, "naturalness: '6'; give 1 to 5"),
+        ({"naturalness": "0"}, "naturalness: '0'; give 1 to 5"),
         ({"naturalness": "4,5"}, "naturalness: '4,5'; give 1 to 5"),
         ({"naturalness": "nan"}, "naturalness: 'nan'; give 1 to 5"),
         ({"flags": "harmfull"}, "flags: 'harmfull' is no flag; did you mean 'harmful'?"),
@@ -190,7 +199,8 @@ def test_a_time_is_needed_from_the_row_or_for_all_rows(tmp_path: Path) -> None:
         ({"lead_seconds": "-1"}, "lead_seconds: '-1'; give seconds"),
         ({"updated_utc": "31.1.2026"}, "updated_utc: '31.1.2026'; write 2026-01-31T12:00:00Z"),
         ({"item_id": "i_0"}, "item_id: no item 'i_0' was drawn; take it from the form"),
-        ({"action_id": "a_0"}, f"action_id: 'a_0' is no action of {ITEM['item_id']}; take it"),
+        ({"action_number": "5"}, "action_number: '5'; give 1 to 4"),
+        ({"action_number": ""}, "action_number: missing; take it from the form"),
         ({"annotator": "expert-9"}, "annotator: 'expert-9' is no expert of the plan; did you mean"),
         ({"annotator": "\x1b[31mme"}, r"annotator: '\x1b[31mme' is no expert of the plan"),
         ({"annotator": OTHER}, f"annotator: {ITEM['item_id']} was not given to {OTHER}"),
@@ -199,7 +209,7 @@ def test_a_time_is_needed_from_the_row_or_for_all_rows(tmp_path: Path) -> None:
 def test_a_wrong_row_is_named_and_nothing_is_read(
     tmp_path: Path, change: dict[str, str], message: str
 ) -> None:
-    fine = GOOD | {"action_id": ITEM["action_ids"][1]}
+    fine = GOOD | {"action_number": "2"}
     path = written(tmp_path, fine, GOOD | change)
     with pytest.raises(BadInputError) as caught:
         read(path)
@@ -210,8 +220,11 @@ def test_a_wrong_row_is_named_and_nothing_is_read(
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"", "row 1: no column item_id, action_id, annotator, first_value, second_value, natural"),
-        (b"item_id,action_id\n", "row 1: no column annotator, first_value"),
+        (
+            b"",
+            "row 1: no column item_id, action_number, annotator, first_value, second_value",
+        ),
+        (b"item_id,action_number\n", "row 1: no column annotator, first_value"),
         (b"item_id,item_id\n", "row 1: column item_id stands there twice; cut one"),
         (b"item_id,value\n", "row 1: unknown column 2 'value'; did you mean 'first_value'?"),
         (b"item_id\xff\n", "line 1: not UTF-8; save it as CSV UTF-8"),

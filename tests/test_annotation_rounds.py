@@ -19,6 +19,7 @@ from pipeline.annotation.gold import KnownItem, load_gold
 from pipeline.annotation.plan import Plan, PlannedRound, load_plan
 from pipeline.annotation.rounds import Round, all_items, draw_round
 from pipeline.annotation.sample import population
+from pipeline.artifacts import sha256_text
 from pipeline.errors import BadInputError, WaitingError
 from pipeline.paths import ROOT
 from pipeline.validators import FORM, ActionRow, check
@@ -170,6 +171,27 @@ def test_experts_see_no_claim_no_generator_and_no_kind() -> None:
     assert not set(drawn.items.columns) & {"value", "generator", "claim"}
 
 
+def test_ids_and_order_of_an_item_depend_on_nothing_but_its_texts() -> None:
+    """Whoever sees an item cannot find its claims by trying all that could give its id."""
+    slots, actions, scenarios = tables(2)
+    plan = plan_of(rounds=(PlannedRound(10_000),))  # everything is drawn
+    before = draw_round(plan, 1, population(slots, actions, scenarios), ())
+    seen = {
+        row["item_id"]: (row["scenario"], tuple(row["actions"]))
+        for row in before.items.iter_rows(named=True)
+    }
+    # The same texts under other ids: what the claims are made of has changed, the items have not.
+    renamed = {old: f"a_{n:016}" for n, old in enumerate(actions["action_id"])}
+    other = actions.with_columns(pl.col("action_id").replace(renamed))
+    after = draw_round(plan, 1, population(slots, other, scenarios), ())
+    assert seen == {
+        row["item_id"]: (row["scenario"], tuple(row["actions"]))
+        for row in after.items.iter_rows(named=True)
+    }
+    for _, texts in seen.values():
+        assert list(texts) == sorted(texts, key=sha256_text)
+
+
 def test_claims_texts_and_loads_of_a_round() -> None:
     plan = plan_of()
     everyone = people(10)
@@ -217,6 +239,7 @@ def test_a_round_does_not_depend_on_the_order_of_anything(number: int) -> None:
 
 def test_a_dataset_smaller_than_the_sample_is_reviewed_whole_and_says_so() -> None:
     drawn = first(plan_of(), size=2)
+    assert drawn.items["item_id"].is_unique().all()
     assert drawn.sealed.filter(kind="sample").height == 5 * 2 * 20
     assert drawn.sealed.filter(kind="sample")["probability"].unique().to_list() == [1.0]
     assert "sample: career has 5 units for 10: all of it is reviewed" in drawn.notes

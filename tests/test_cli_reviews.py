@@ -47,8 +47,14 @@ def run(place: Path, name: str, *arguments: str) -> CompletedProcess[str]:
 def fill(place: Path, number: int, experts: tuple[int, ...]) -> list[str]:
     """Fill the forms of some experts in; return their paths."""
     rounds = load_rounds(place / "rounds", load_plan(place / "plan.toml"))
+    places = {
+        (item["item_id"], action): str(n)
+        for each in rounds
+        for item in each.items.iter_rows(named=True)
+        for n, action in enumerate(item["action_ids"], start=1)
+    }
     meant = {
-        (r["item_id"], r["action_id"], r["annotator"]): r
+        (r["item_id"], places[(r["item_id"], r["action_id"])], r["annotator"]): r
         for r in simulate(rounds, SKILL, faulty=0.05).to_dicts()
     }
     paths = []
@@ -57,7 +63,7 @@ def fill(place: Path, number: int, experts: tuple[int, ...]) -> list[str]:
         with path.open(encoding="utf-8-sig", newline="") as lines:
             rows = list(csv.DictReader(lines))
         for row in rows:
-            told = meant[(row["item_id"], row["action_id"], row["annotator"])]
+            told = meant[(row["item_id"], row["action_number"], row["annotator"])]
             row |= {c: str(told[c]) for c in ("first_value", "second_value", "naturalness")}
             row["lead_seconds"] = str(told["lead_seconds"])
         with path.open("w", encoding="utf-8", newline="") as lines:

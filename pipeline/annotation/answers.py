@@ -31,10 +31,10 @@ def problem_of(row: Mapping[str, Any]) -> str:
     """
     first, second, natural = row["first_value"], row["second_value"], row["naturalness"]
     if row["state"] not in STATES:
-        return f"state: '{_shown(row['state'])}'; {nearest(row['state'], STATES)}"
+        return f"state: '{shown(row['state'])}'; {nearest(row['state'], STATES)}"
     for flag in row["flags"]:
         if flag not in FLAGS:
-            return f"flags: '{_shown(flag)}' is no flag; {nearest(flag, FLAGS)}"
+            return f"flags: '{shown(flag)}' is no flag; {nearest(flag, FLAGS)}"
     if row["state"] == "skipped":
         given = first or second or natural is not None
         return "state: skipped, but there is an answer; clear one of the two" if given else ""
@@ -42,7 +42,7 @@ def problem_of(row: Mapping[str, Any]) -> str:
         return "first_value: missing; name the value that the action expresses most"
     for column, value in (("first_value", first), ("second_value", second)):
         if value and value not in value_ids():
-            return f"{column}: '{_shown(value)}' is no value; {nearest(value, value_ids())}"
+            return f"{column}: '{shown(value)}' is no value; {nearest(value, value_ids())}"
     if second == first:
         return f"second_value: '{second}' again; name another value, or none"
     if natural is None:
@@ -66,25 +66,25 @@ class Given:
             row["item_id"]: row for row in items.iter_rows(named=True)
         }
 
-    def problem_of(self, item_id: str, action_id: str, annotator: str) -> str:
-        """Return why this annotator cannot have reviewed this action in this item, or ""."""
+    def problem_of(self, item_id: str, annotator: str, action_id: str = "") -> str:
+        """Return why this annotator cannot have reviewed this item, or an action in it, or ""."""
         if annotator not in self._annotators:
             known = nearest(annotator, self._annotators)
-            return f"annotator: '{_shown(annotator)}' is no expert of the plan; {known}"
+            return f"annotator: '{shown(annotator)}' is no expert of the plan; {known}"
         item = self.items.get(item_id)
         if item is None:
-            return f"item_id: no item '{_shown(item_id)}' was drawn; take it from the form"
-        if action_id not in item["action_ids"]:
+            return f"item_id: no item '{shown(item_id)}' was drawn; take it from the form"
+        if action_id and action_id not in item["action_ids"]:
             return (
-                f"action_id: '{_shown(action_id)}' is no action of {item_id}; take it from the form"
+                f"action_id: '{shown(action_id)}' is no action of {item_id}; take it from the form"
             )
         if annotator not in map(pseudonym, item["experts"]):
             return f"annotator: {item_id} was not given to {annotator}"
         return ""
 
 
-def _shown(text: object) -> str:
-    """Return untrusted text in a form that is short and cannot steer a terminal."""
+def shown(text: object) -> str:
+    """Return untrusted text, short and so that it cannot steer a terminal."""
     return repr(str(text)[:60])[1:-1]
 
 

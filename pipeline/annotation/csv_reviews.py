@@ -22,12 +22,12 @@ from pipeline.artifacts import unit_interval, write_text
 from pipeline.errors import BadInputError, nearest
 from pipeline.text import clean
 
-REQUIRED = ("item_id", "action_id", "annotator", "first_value", "second_value", "naturalness")
+REQUIRED = ("item_id", "action_number", "annotator", "first_value", "second_value", "naturalness")
 OPTIONAL = ("flags", "notes", "state", "lead_seconds", "updated_utc")
 SHOWN = ("scenario", "action", "opinions")
 """Columns that a form shows and an import does not read."""
 
-FORM = ("item_id", "annotator", "scenario", "action_id", "action", "opinions", *REQUIRED[3:],
+FORM = ("item_id", "annotator", "scenario", "action_number", "action", "opinions", *REQUIRED[3:],
         *OPTIONAL)  # fmt: skip
 _ANSWER = ("first_value", "second_value", "naturalness", "flags", "notes", "state", "lead_seconds")
 _MOST_NOTES = 5_000
@@ -69,17 +69,21 @@ def form(items: pl.DataFrame, opinions: pl.DataFrame, number: int, seed: str) ->
     writer.writeheader()
     mine = [row for row in items.iter_rows(named=True) if number in row["experts"]]
     for item in sorted(mine, key=lambda row: unit_interval(seed, name, row["item_id"])):
-        pairs = list(zip(item["action_ids"], item["actions"], strict=True))
-        pairs.sort(key=lambda pair: unit_interval(seed, name, item["item_id"], pair[0]))
-        for action_id, text in pairs:
+        # Numbers, not action ids: these are hashes of the claims among others, and a claim could
+        # be found by trying all of them.
+        places = sorted(
+            range(len(item["actions"])),
+            key=lambda place: unit_interval(seed, name, item["item_id"], place),
+        )
+        for place in places:
             writer.writerow(
                 {
                     "item_id": item["item_id"],
                     "annotator": name,
                     "scenario": cell(item["scenario"]),
-                    "action_id": action_id,
-                    "action": cell(text),
-                    "opinions": told.get((item["item_id"], action_id), ""),
+                    "action_number": place + 1,
+                    "action": cell(item["actions"][place]),
+                    "opinions": told.get((item["item_id"], item["action_ids"][place]), ""),
                 }
             )
     return out.getvalue()
@@ -188,10 +192,14 @@ def _review(
     cells: dict[str, str], given: answers.Given, updated: datetime | None
 ) -> dict[str, Any]:
     """Return a row of schema.REVIEWS; raises ValueError with one line."""
-    item_id, action_id, annotator = (cells[c] for c in ("item_id", "action_id", "annotator"))
-    if problem := given.problem_of(item_id, action_id, annotator):
+    item_id, annotator, number = (cells[c] for c in ("item_id", "annotator", "action_number"))
+    if problem := given.problem_of(item_id, annotator):
         raise ValueError(problem)
     item = given.items[item_id]
+    place = _whole("action_number", number, len(item["action_ids"]))
+    if place is None:
+        raise ValueError("action_number: missing; take it from the form")
+    action_id = item["action_ids"][place - 1]
     row = {
         "review_id": answers.review_id(item_id, annotator, action_id),
         "round": item["round"],
@@ -203,7 +211,7 @@ def _review(
         "state": cells.get("state", "").lower() or "submitted",
         "first_value": _value(cells["first_value"]),
         "second_value": _value(cells["second_value"]),
-        "naturalness": _whole("naturalness", cells["naturalness"]),
+        "naturalness": _whole("naturalness", cells["naturalness"], 5),
         "flags": sorted({_value(f) for f in _parts(cells.get("flags", ""))}),
         "notes": clean(cells.get("notes", ""))[:_MOST_NOTES],
         "lead_seconds": _seconds(cells.get("lead_seconds", "")),
@@ -226,15 +234,16 @@ def _value(text: str) -> str:
     return text.strip().lower().replace(" ", "_").replace("-", "_")
 
 
-def _whole(column: str, text: str) -> int | None:
+def _whole(column: str, text: str, most: int) -> int | None:
+    """Return a whole number from 1 to `most`; None for an empty cell."""
     if not text:
         return None
     try:
         number = float(text)  # spreadsheets write 4.0
     except ValueError:
-        raise ValueError(f"{column}: '{text[:40]}'; give 1 to 5") from None
-    if not number.is_integer() or abs(number) > 100:
-        raise ValueError(f"{column}: '{text[:40]}'; give 1 to 5")
+        number = -1.0
+    if not (number.is_integer() and 1 <= number <= most):
+        raise ValueError(f"{column}: {answers.shown(text)!r}; give 1 to {most}")
     return int(number)
 
 
@@ -246,7 +255,9 @@ def _seconds(text: str) -> float | None:
     except ValueError:
         number = -1.0
     if not 0 <= number < 1e7:
-        raise ValueError(f"lead_seconds: '{text[:40]}'; give seconds with a point, or nothing")
+        raise ValueError(
+            f"lead_seconds: '{answers.shown(text)}'; give seconds with a point, or nothing"
+        )
     return number
 
 
@@ -260,7 +271,9 @@ def _when(text: str, updated: datetime | None) -> datetime:
     try:
         return parse_time(text)
     except ValueError:
-        raise ValueError(f"updated_utc: '{text[:40]}'; write 2026-01-31T12:00:00Z") from None
+        raise ValueError(
+            f"updated_utc: '{answers.shown(text)}'; write 2026-01-31T12:00:00Z"
+        ) from None
 
 
 def parse_time(text: str) -> datetime:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ from pipeline.annotation.assign import Loads
 from pipeline.annotation.plan import Plan
 from pipeline.annotation.sample import Draft, Population
 from pipeline.annotation.tables import OPINIONS, SEALED
-from pipeline.artifacts import content_id, unit_interval
+from pipeline.artifacts import content_id, sha256_text, unit_interval
 from pipeline.errors import BadInputError, WaitingError
 
 
@@ -159,7 +160,7 @@ def _split(
     found = []
     for item in items.sort("item_id").iter_rows(named=True):
         told = counted.get((item["item_id"],))
-        if told is None:
+        if told is None or not item["scenario"]:  # nobody reviewed it, or its text is forgotten
             continue
         first: dict[str, list[str]] = {action: [] for action in item["action_ids"]}
         second: dict[str, list[str]] = {action: [] for action in item["action_ids"]}
@@ -190,14 +191,27 @@ class _Table:
         } | {action: cell for action, (_, cell) in people.cells.items()}
 
     def id_of(self, draft: Draft) -> str:
-        """Return the id of an item: it shows nothing of its kind."""
-        return content_id("i", self.number, draft.kind, draft.scenario_id, draft.action_ids)
+        """Return the id of an item.
+
+        It is made of what experts see anyway: a hash of action ids, which are hashes of claims,
+        could be found by trying the few claims that there are.
+        """
+        return self._id(self._scenarios[draft.scenario_id], self._texts(draft))
+
+    def _id(self, scenario: str, texts: Iterable[str]) -> str:
+        return content_id("i", self.number, scenario, sorted(texts))
+
+    def _texts(self, draft: Draft) -> list[str]:
+        return [self._actions[action] for action in draft.action_ids]
 
     def add(self, draft: Draft, experts: Collection[int]) -> None:
         """Add an item."""
         item_id = self.id_of(draft)
-        texts = [self._actions[action] for action in draft.action_ids]
-        self._add_item(item_id, draft, self._scenarios[draft.scenario_id], texts, experts)
+        # In an order that says nothing of the claims, either.
+        places = sorted(draft.action_ids, key=lambda action: sha256_text(self._actions[action]))
+        draft = dataclasses.replace(draft, action_ids=tuple(places))
+        scenario = self._scenarios[draft.scenario_id]
+        self._add_item(item_id, draft, scenario, self._texts(draft), experts)
         for action in draft.action_ids:
             value, generator = self._claims[action]
             self._add_sealed(item_id, draft, action, value, generator)
@@ -214,7 +228,7 @@ class _Table:
                 action_ids=tuple(old["action_ids"]),
                 targeted=split.disputed,
             )
-            item_id = self.id_of(draft)
+            item_id = self._id(old["scenario"], old["actions"])
             experts = loads.give(item_id, 1, barred=old["experts"])
             if not experts:
                 nobody += 1
