@@ -111,6 +111,9 @@ def reviews_form(
     active: Annotated[
         Path | None, typer.Option(help="File of action ids, one a line, the most wanted first.")
     ] = None,
+    missed: Annotated[
+        bool, typer.Option("--missed", help="And the actions that the blind recogniser missed.")
+    ] = False,
     config_file: ConfigFile = DEMO,
     source: Source = "",
     workspace: Workspace = "",
@@ -139,7 +142,7 @@ def reviews_form(
             known,
             earlier=earlier,
             reviews=store.load_reviews(place),
-            named=_ids(active),
+            named=[*_ids(active), *(_missed(config) if missed else [])],
         ),
     )
     for note in drawn.notes:
@@ -295,6 +298,13 @@ def _population(config: Config) -> Population:
     place = Path(config.build.workspace)
     names = ("generate.slots", "generate.actions", "rewrite.scenarios")
     return population(*(load_table(place, name) for name in names))
+
+
+def _missed(config: Config) -> list[str]:
+    from pipeline.build import load_table
+    from pipeline.confusion import missed
+
+    return missed(load_table(Path(config.build.workspace), "recognise.actions"))
 
 
 def _ids(file: Path | None) -> list[str]:

@@ -101,6 +101,12 @@ def _check_references(config: Config) -> None:
             raise BadInputError(f"{config.file}: models.{name}.base_url: missing; add it")
         if model.by_batch and model.batch is not None:
             _check_batch(f"{config.file}: models.{name}.batch", model, model.batch)
+    for name in config.generate.one_by_one:
+        if name not in config.generate.generators:
+            raise BadInputError(
+                f"{config.file}: generate.one_by_one: '{name}' is no generator; "
+                + nearest(name, config.generate.generators)
+            )
     if len(set(config.generate.generators)) != 2:
         raise BadInputError(f"{config.file}: generate.generators: the two names must differ")
     _check_roles(config)
@@ -119,10 +125,11 @@ def _check_references(config: Config) -> None:
 
 
 def _check_roles(config: Config) -> None:
-    """Check who votes and who rewrites."""
+    """Check who votes, who rewrites and who recognises."""
     vote, rewrite = config.vote, config.rewrite
     named = {"vote.voters": vote.voters, "vote.tie_breaker": (vote.tie_breaker,)}
-    for key, names in (named | {"rewrite.model": (rewrite.model,)}).items():
+    named |= {"rewrite.model": (rewrite.model,), "recognise.model": (config.recognise.model,)}
+    for key, names in named.items():
         for name in filter(None, names):
             if name not in config.models:
                 raise BadInputError(

@@ -46,6 +46,9 @@ def action_row(scenario: str, value: str, generator: str, text: str = "") -> dic
         "value": value,
         "generator": generator,
         "action": shown,
+        "flags": [],
+        "askings": 1,
+        "prompt": "",
         "ledger_key": "",
     }
 

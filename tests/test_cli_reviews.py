@@ -10,6 +10,7 @@ from subprocess import CompletedProcess
 import polars as pl
 import pytest
 
+from pipeline import schema
 from pipeline.annotation.plan import load_plan
 from pipeline.annotation.store import load_reviews, load_rounds
 from pipeline.artifacts import write_parquet
@@ -137,10 +138,18 @@ def test_from_the_plan_to_the_report_by_csv_alone(place: Path) -> None:
 
     # Round 2: what was missed, and a third word on what two saw differently.
     fresh = sorted(set(tables(6)[1]["action_id"]) - set(sealed["action_id"]))[:6]
-    (place / "missed.txt").write_text("\n".join(fresh), encoding="utf-8")
-    two = run(place, *forms, "--round", "2", "--active", str(place / "missed.txt"))
+    (place / "missed.txt").write_text("\n".join(fresh[:5]), encoding="utf-8")
+    said = tables(6)[1].select("action_id", "scenario_id", "value", "generator", "ledger_key")
+    wrong = pl.col("action_id").is_in([fresh[5], *sealed["action_id"]])
+    said = said.with_columns(recognised=pl.when(wrong).then(pl.lit("")).otherwise("value"))
+    (place / "work" / "recognise").mkdir()
+    write_parquet(said.select(schema.RECOGNISED), place / "work" / "recognise" / "actions.parquet")
+    two = run(place, *forms, "--round", "2", "--active", str(place / "missed.txt"), "--missed")
     assert two.returncode == 0, two.stderr
     assert "warning: active: 60 items planned" in two.stdout
+    drawn_two = load_rounds(place / "rounds", load_plan(place / "plan.toml"))[1].sealed
+    targeted = drawn_two.filter(pl.col("kind") == "active", pl.col("targeted"))
+    assert sorted(targeted["action_id"]) == fresh
     text = "".join(path.read_text(encoding="utf-8-sig") for path in sorted(
         (place / "forms").glob("round-2-*.csv")))  # fmt: skip
     assert any("; " in row["opinions"] for row in csv.DictReader(text.splitlines()))

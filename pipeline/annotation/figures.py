@@ -2,47 +2,18 @@
 
 from __future__ import annotations
 
-import io
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import polars as pl
 
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+from pipeline.figures import drawing
 
 _INK, _SOFT, _LINE, _WARN = "#1f4e79", "#9db8d2", "#555555", "#b5483a"
 _GROUPS = {"all": "", "value": "value", "domain": "domain", "generator": "generator",
            "annotator": "expert"}  # fmt: skip
 _ROW = 0.23  # inches
-
-
-@contextmanager
-def _drawing(width: float, height: float) -> Iterator[tuple[Figure, list[str]]]:
-    """Yield a figure and a list that holds its SVG afterwards."""
-    import matplotlib as mpl
-    from matplotlib.backends.backend_svg import FigureCanvasSVG
-    from matplotlib.figure import Figure
-
-    out: list[str] = []
-    with mpl.rc_context(
-        {
-            "svg.hashsalt": "valact",
-            "svg.fonttype": "none",
-            "font.size": 9,
-            "text.parse_math": False,  # names are text, whatever stands in them
-            "axes.spines.top": False,
-            "axes.spines.right": False,
-        }
-    ):
-        canvas = FigureCanvasSVG(Figure(figsize=(width, height), layout="constrained"))
-        yield canvas.figure, out
-        drawn = io.StringIO()
-        canvas.figure.savefig(drawn, format="svg", metadata={"Date": None})
-    text = drawn.getvalue()
-    out.append(text[text.index("<svg") :])
 
 
 def forest(accuracy: pl.DataFrame, names: Mapping[str, str]) -> str:
@@ -59,8 +30,13 @@ def forest(accuracy: pl.DataFrame, names: Mapping[str, str]) -> str:
             order = list(names)
             found.sort(key=lambda row: order.index(row["level"]))
         rows += [*([None] if rows else []), *found]
-    with _drawing(8.5, 0.9 + _ROW * len(rows)) as (figure, out):
+    with drawing(
+        8.5,
+        0.9 + _ROW * len(rows),
+        "Accuracy with intervals, by value, domain, generator and expert",
+    ) as (figure, svg):
         axes = figure.subplots()
+        axes.spines[["top", "right"]].set_visible(False)
         labels, places, lowest = [], [], 1.0
         for place, row in enumerate(rows):
             if row is None:
@@ -88,7 +64,7 @@ def forest(accuracy: pl.DataFrame, names: Mapping[str, str]) -> str:
         axes.set_xlabel("accuracy: the first choice is the claim (reviews in brackets)")
         axes.tick_params(axis="y", length=0)
         axes.grid(axis="x", alpha=0.3)
-    return out[0]
+    return svg()
 
 
 def heat(confusion: pl.DataFrame, names: Mapping[str, str]) -> str:
@@ -104,8 +80,9 @@ def heat(confusion: pl.DataFrame, names: Mapping[str, str]) -> str:
         counts[order[claim], order[first]] += n
     totals = counts.sum(axis=1, keepdims=True)
     shares = np.divide(counts, totals, out=np.zeros(counts.shape), where=totals > 0)
-    with _drawing(7.0, 6.4) as (figure, out):
+    with drawing(7.0, 6.4, "Confusion matrix: claimed value by first choice") as (figure, svg):
         axes = figure.subplots()
+        axes.spines[["top", "right"]].set_visible(False)
         axes.pcolormesh(shares, cmap="Blues", vmin=0, vmax=1, edgecolors="white", lw=0.5)
         for (row, column), n in np.ndenumerate(counts):
             if n:
@@ -122,7 +99,7 @@ def heat(confusion: pl.DataFrame, names: Mapping[str, str]) -> str:
         )
         axes.tick_params(length=0)
         axes.spines[:].set_visible(False)
-    return out[0]
+    return svg()
 
 
 def pairs(kappa: pl.DataFrame) -> str:
@@ -134,8 +111,12 @@ def pairs(kappa: pl.DataFrame) -> str:
     if not kappa.height:
         return ""
     rows = kappa.sort("one", "other").to_dicts()
-    with _drawing(7.0, 0.9 + 0.3 * len(rows)) as (figure, out):
+    with drawing(7.0, 0.9 + 0.3 * len(rows), "Agreement and kappa of each pair of experts") as (
+        figure,
+        svg,
+    ):
         axes = figure.subplots()
+        axes.spines[["top", "right"]].set_visible(False)
         for place, row in enumerate(rows):
             ends = [x for x in (row["kappa"], row["agreement"]) if x is not None]
             axes.plot(ends, [place] * len(ends), color=_SOFT, lw=2, zorder=1)
@@ -155,7 +136,7 @@ def pairs(kappa: pl.DataFrame) -> str:
         axes.set_xlabel("agreement on the first choice (common actions in brackets)")
         figure.legend(*axes.get_legend_handles_labels(), loc="outside upper right", ncols=2,
                       frameon=False)  # fmt: skip
-    return out[0]
+    return svg()
 
 
 def times(table: pl.DataFrame, pause_seconds: float) -> str:
@@ -169,8 +150,9 @@ def times(table: pl.DataFrame, pause_seconds: float) -> str:
         return ""
     names = sorted(table["annotator"].unique())
     minutes = [table.filter(annotator=name)["counted"].to_numpy() / 60 for name in names]
-    with _drawing(7.0, 0.9 + 0.34 * len(names)) as (figure, out):
+    with drawing(7.0, 0.9 + 0.34 * len(names), "Minutes on an item, by expert") as (figure, svg):
         axes = figure.subplots()
+        axes.spines[["top", "right"]].set_visible(False)
         axes.boxplot(minutes, orientation="horizontal", widths=0.55, patch_artist=True,
                      boxprops={"facecolor": _SOFT, "edgecolor": _INK, "lw": 0.8},
                      medianprops={"color": _INK, "lw": 2}, whiskerprops={"color": _INK, "lw": 0.8},
@@ -188,4 +170,4 @@ def times(table: pl.DataFrame, pause_seconds: float) -> str:
         axes.tick_params(axis="y", length=0)
         axes.grid(axis="x", alpha=0.3)
         axes.set_xlabel("minutes on an item (items in brackets); box: quartiles, bar: median")
-    return out[0]
+    return svg()
