@@ -143,7 +143,7 @@ def test_from_the_plan_to_the_report_by_csv_alone(place: Path) -> None:
     wrong = pl.col("action_id").is_in([fresh[5], *sealed["action_id"]])
     said = said.with_columns(recognised=pl.when(wrong).then(pl.lit("")).otherwise("value"))
     (place / "work" / "recognise").mkdir()
-    write_parquet(said.select(schema.RECOGNISED), place / "work" / "recognise" / "actions.parquet")
+    write_parquet(said.select(*schema.RECOGNISED), place / "work" / "recognise" / "actions.parquet")
     two = run(place, *forms, "--round", "2", "--active", str(place / "missed.txt"), "--missed")
     assert two.returncode == 0, two.stderr
     assert "warning: active: 60 items planned" in two.stdout
