@@ -29,6 +29,13 @@ from pipeline.cli_options import (
 )
 from pipeline.cli_recheck import check_publish, hydrate, sync
 from pipeline.cli_reddit import sweep
+from pipeline.cli_reviews import (
+    adjudicate,
+    annotation_forget,
+    annotation_plan,
+    reviews_form,
+    reviews_import,
+)
 from pipeline.cli_screen import screen
 from pipeline.cli_sources import ingest
 from pipeline.errors import BadInputError, nearest
@@ -52,6 +59,11 @@ app.command()(hydrate)
 app.command("check-publish")(check_publish)
 app.command()(sweep)
 app.command()(ingest)
+app.command("annotation-plan")(annotation_plan)
+app.command("reviews-form")(reviews_form)
+app.command("reviews-import")(reviews_import)
+app.command()(adjudicate)
+app.command("annotation-forget")(annotation_forget)
 app.command()(trace)
 app.command()(preview)
 

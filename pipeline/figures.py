@@ -32,7 +32,7 @@ def funnel(funnels: Mapping[str, Funnel], domains: Sequence[str]) -> str:
         domain: [found.cells.get((domain, "kept", ""), 0) for found in funnels.values()]
         for domain in domains
     }
-    with _drawing(8.5, 4.2, "Items that each stage kept, by domain") as (figure, svg):
+    with drawing(8.5, 4.2, "Items that each stage kept, by domain") as (figure, svg):
         axes = figure.subplots()
         places = range(len(funnels))
         for domain, counts in kept.items():
@@ -58,7 +58,7 @@ def confusion(counts: Mapping[str, Counts]) -> str:
     """
     words = "Confusion matrices: value an action was written for by value recognised"
     columns = max(len(counts), 2)
-    with _drawing(4.6 * columns, 9.4, words) as (figure, svg):
+    with drawing(4.6 * columns, 9.4, words) as (figure, svg):
         panels = figure.subplots(2, columns, squeeze=False)
         for axes in panels.flat:
             axes.set_axis_off()
@@ -91,8 +91,7 @@ def _matrix(axes: Any, name: str, counts: Counts) -> Any:
             colour = "white" if tint > _DARK else "#1c1c1c" if n else "#b5b5b5"
             axes.text(x + 0.5, y + 0.5, str(n), ha="center", va="center", color=colour, size=8)
     found = accuracy(counts)
-    # "$" would start a formula.
-    axes.set_title(f"{name}\n{found['right']:,} of {found['answered']:,}".replace("$", r"\$"))
+    axes.set_title(f"{name}\n{found['right']:,} of {found['answered']:,}")
     names = [value.name for value in values]
     axes.set_xticks([x + 0.5 for x in range(len(ids) + 1)], [*names, "no answer"], rotation=90)
     axes.set_yticks([y + 0.5 for y in range(len(ids))], names)
@@ -108,7 +107,7 @@ def _matrix(axes: Any, name: str, counts: Counts) -> Any:
 
 
 @contextmanager
-def _drawing(width: float, height: float, words: str) -> Iterator[tuple[Figure, Callable[[], str]]]:
+def drawing(width: float, height: float, words: str) -> Iterator[tuple[Figure, Callable[[], str]]]:
     """Yield an empty figure, in inches, and what returns it as SVG once the block has ended.
 
     Args:
@@ -121,8 +120,9 @@ def _drawing(width: float, height: float, words: str) -> Iterator[tuple[Figure, 
     from matplotlib.figure import Figure
 
     done: list[str] = []
-    # No date, no random ids.
-    with mpl.rc_context({"svg.hashsalt": "valact", "font.size": 9, "svg.fonttype": "none"}):
+    # No date, no random ids, and "$" in a name starts no formula.
+    settings: Any = {"svg.hashsalt": "valact", "svg.fonttype": "none"}
+    with mpl.rc_context(settings | {"font.size": 9, "text.parse_math": False}):
         canvas = FigureCanvasSVG(Figure(figsize=(width, height), layout="constrained"))
         yield canvas.figure, lambda: done[0]
         out = io.StringIO()
