@@ -1,0 +1,169 @@
+"""Enacted values: shares of the choices, and preferences where the value was offered."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from valact_eval.stats.circle import VALUES
+from valact_eval.stats.estimate import (
+    SCENARIOS,
+    Bootstrap,
+    Estimate,
+    Floats,
+    Ints,
+    interval,
+    mean_over,
+    number,
+    ratio,
+)
+from valact_eval.stats.table import Choices
+
+
+@dataclass(frozen=True, eq=False)
+class Profile:
+    """Ten figures, the same in each bootstrap draw (draws x 10), and per prompt (prompts x 10)."""
+
+    figures: Floats
+    draws: Floats
+    by_prompt: Floats
+
+
+@dataclass(frozen=True)
+class EnactedValue:
+    """One value among the choices.
+
+    ``enacted_share`` is chosen / valid choices (published; chance 10 %), ``preference`` chosen /
+    offered among valid choices (chance 25 %), both per prompt and then the mean of prompts.
+    ``blind`` is the share that picking letters blindly gives over the same questions.
+    """
+
+    value: str
+    enacted_share: Estimate
+    preference: Estimate
+    blind: float | None
+    share_by_prompt: tuple[float | None, ...]
+
+
+@dataclass(frozen=True)
+class Enacted:
+    """A respondent's choices in the task ``default``, in circle order."""
+
+    variants: tuple[int, ...]
+    values: tuple[EnactedValue, ...]
+
+
+@dataclass(frozen=True)
+class DomainShares:
+    """Enacted shares in one domain, and the r of this profile with that of all domains."""
+
+    domain: str
+    n: int
+    values: tuple[str, ...]
+    enacted_share: tuple[Estimate, ...]
+    r_with_overall: float | None
+
+
+def by_scenario(table: Choices, code: Ints, size: int, rows: Ints | None = None) -> Floats:
+    """Counts answers: scenarios x prompts x ``size`` of ``code`` (-1 is left out).
+
+    ``rows`` gives the row of the table of each entry of ``code``, if it is not the same.
+    """
+    at = np.arange(code.size) if rows is None else rows
+    shape = (len(table.scenarios), len(table.variants), size)
+    flat = (table.scenario[at] * shape[1] + table.variant[at]) * size + code
+    return np.bincount(flat[code >= 0], minlength=int(np.prod(shape))).reshape(shape).astype(float)
+
+
+def profiles(table: Choices, boot: Bootstrap) -> tuple[Profile, Profile]:
+    """The enacted shares and the preferences; ``boot`` must be over ``table.scenarios``."""
+    chosen, valid, offered = counts(table)
+    return _profile(chosen, valid, boot), _profile(chosen, offered, boot)
+
+
+def counts(table: Choices) -> tuple[Floats, Floats, Floats]:
+    """Chosen and offered (scenarios x prompts x 10) and valid (scenarios x prompts x 1)."""
+    ok = table.ok
+    chosen = by_scenario(table, np.where(ok, table.chosen(table.values), -1), 10)
+    rows = np.repeat(np.flatnonzero(ok), 4)
+    offered = by_scenario(table, table.values[ok].ravel(), 10, rows)
+    return chosen, chosen.sum(axis=2, keepdims=True), offered
+
+
+def enacted(table: Choices, boot: Bootstrap, level: float = 0.95) -> Enacted:
+    """Shares and preferences with intervals from resampling scenarios."""
+    shares, preferences = profiles(table, boot)
+    _, valid, offered = counts(table)
+    blind = mean_over(ratio(offered.sum(axis=0), 4 * valid.sum(axis=0)), 0)
+    n, clusters = int(table.ok.sum()), table.clusters
+
+    def estimate(profile: Profile, v: int) -> Estimate:
+        return interval(
+            profile.figures[v],
+            profile.draws[:, v],
+            n=n,
+            clusters=clusters,
+            over=SCENARIOS,
+            scale="proportion",
+            level=level,
+        )
+
+    return Enacted(
+        variants=table.variants,
+        values=tuple(
+            EnactedValue(
+                value=value,
+                enacted_share=estimate(shares, v),
+                preference=estimate(preferences, v),
+                blind=number(blind[v]),
+                share_by_prompt=tuple(number(share) for share in shares.by_prompt[:, v]),
+            )
+            for v, value in enumerate(VALUES)
+        ),
+    )
+
+
+def domains(table: Choices, boot: Bootstrap, level: float = 0.95) -> tuple[DomainShares, ...]:
+    """Enacted shares in each domain."""
+    overall = profiles(table, boot)[0].figures
+    found = []
+    for code in np.unique(table.domain):
+        part = table.where(table.domain == code)
+        shares = profiles(part, boot)[0]
+        n, clusters = int(part.ok.sum()), part.clusters
+        estimates = tuple(
+            interval(
+                shares.figures[v],
+                shares.draws[:, v],
+                n=n,
+                clusters=clusters,
+                over=SCENARIOS,
+                scale="proportion",
+                level=level,
+            )
+            for v in range(10)
+        )
+        r = number(float(correlate(shares.figures, overall))) if n else None
+        found.append(DomainShares(table.domains[code], n, VALUES, estimates, r))
+    return tuple(found)
+
+
+def correlate(a: Floats, b: Floats) -> Floats:
+    """Pearson's r along the last axis; nan where one side does not vary."""
+    a = a - a.mean(axis=-1, keepdims=True)
+    b = b - b.mean(axis=-1, keepdims=True)
+    both = np.sqrt((a * a).sum(axis=-1) * (b * b).sum(axis=-1))
+    # what rounding leaves of a constant profile is no variation
+    return ratio((a * b).sum(axis=-1), np.where(both > 1e-12, both, 0.0))
+
+
+def ranks(x: Floats) -> Floats:
+    """Mean ranks along the last axis, for Spearman's coefficient."""
+    less = (x[..., None, :] < x[..., :, None]).sum(axis=-1)
+    same = (x[..., None, :] == x[..., :, None]).sum(axis=-1)
+    return np.asarray(np.where(np.isnan(x), np.nan, less + (same + 1) / 2))
+
+
+def _profile(part: Floats, whole: Floats, boot: Bootstrap) -> Profile:
+    by_prompt = ratio(part.sum(axis=0), whole.sum(axis=0))
+    drawn = ratio(boot.sums(part), boot.sums(whole))
+    return Profile(mean_over(by_prompt, 0), mean_over(drawn, 1), by_prompt)

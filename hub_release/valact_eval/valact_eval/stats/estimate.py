@@ -1,0 +1,233 @@
+"""Figures with their intervals, and a bootstrap whose weights come from ids.
+
+A bootstrap gives the standard error; the scale of the figure gives the interval. So one rule
+serves all figures, keeps shares within 0..1 and correlations within -1..1, and does not fall to
+zero width where nothing varied.
+"""
+
+import hashlib
+import json
+import math
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, is_dataclass
+from functools import lru_cache
+from typing import Any, Final, Literal, cast
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import stats
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+Bools = NDArray[np.bool_]
+Scale = Literal["linear", "proportion", "correlation"]
+
+SCENARIOS: Final = "scenarios, resampled whole; prompts and values fixed"
+RUNS: Final = "questionnaire runs; prompts, items and values fixed"
+SCENARIOS_AND_RUNS: Final = "scenarios and questionnaire runs; prompts, items and values fixed"
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A figure, its interval and what the interval is an interval of.
+
+    ``estimate`` is None where it would be 0/0; ``low``, ``high`` and ``se`` are None where
+    there are too few clusters to say. ``n`` counts answers, ``clusters`` what was resampled.
+    """
+
+    estimate: float | None
+    low: float | None
+    high: float | None
+    se: float | None
+    n: int
+    clusters: int
+    over: str
+    level: float = 0.95
+
+    def explain(self, digits: int = 3) -> str:
+        """The figure in one line: ``0.238 [0.231, 0.246]``."""
+        if self.estimate is None:
+            return "n/a"
+        if self.low is None or self.high is None:
+            return f"{self.estimate:.{digits}f} [no interval]"
+        return f"{self.estimate:.{digits}f} [{self.low:.{digits}f}, {self.high:.{digits}f}]"
+
+
+@dataclass(frozen=True, eq=False)
+class Bootstrap:
+    """Poisson bootstrap weights (Hanley and MacGibbon 2006): ``weights`` is draws x ids.
+
+    A weight depends on seed, purpose, id and number of the draw alone, so that neither the
+    order of the rows nor other respondents change an interval. All figures here are ratios
+    of sums or functions of them, for which Poisson weights do what drawing with replacement does.
+    """
+
+    ids: tuple[str, ...]
+    weights: Floats
+
+    @property
+    def draws(self) -> int:
+        """Number of bootstrap draws."""
+        return int(self.weights.shape[0])
+
+    def sums(self, parts: Floats) -> Floats:
+        """Weighted sums: ``parts`` (ids x ...) to (draws x ...)."""
+        flat = self.weights @ np.asarray(parts, dtype=np.float64).reshape(len(self.ids), -1)
+        return cast(Floats, flat.reshape(self.draws, *parts.shape[1:]))
+
+
+def bootstrap(ids: Sequence[str], draws: int, seed: int, purpose: str) -> Bootstrap:
+    """Weights for resampling ``ids`` (any order, no repeats)."""
+    found = uniforms(ids, draws, f"{seed}/{purpose}")
+    weights = np.searchsorted(_poisson_cdf(), found, side="right").astype(np.float64)
+    return Bootstrap(tuple(ids), weights)
+
+
+def uniforms(ids: Sequence[str], draws: int, purpose: str) -> Floats:
+    """Numbers in [0, 1), draws x ids, each from its purpose, id and row (SplitMix64)."""
+    seeds = np.array([_hash(purpose, name) for name in ids], dtype=np.uint64)
+    steps = np.arange(1, draws + 1, dtype=np.uint64)[:, None]
+    with np.errstate(over="ignore"):
+        z = seeds[None, :] + steps * np.uint64(0x9E3779B97F4A7C15)
+        z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+        z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+        z ^= z >> np.uint64(31)
+    return (z >> np.uint64(11)).astype(np.float64) * 2.0**-53
+
+
+def interval(
+    estimate: float,
+    draws: Floats,
+    *,
+    n: int,
+    clusters: int,
+    over: str,
+    scale: Scale = "linear",
+    level: float = 0.95,
+) -> Estimate:
+    """An interval from bootstrap draws, see ``from_se`` for the scales.
+
+    Args:
+        estimate: the figure itself, nan for 0/0.
+        draws: the figure in each draw, on the same scale; nan where it was 0/0.
+        n: answers behind the figure.
+        clusters: how many units were resampled; the interval has ``clusters - 1`` degrees.
+        over: what was resampled, in words.
+        scale: ``linear``, ``proportion`` or ``correlation``.
+        level: coverage aimed at.
+    """
+    if scale == "correlation":
+        draws = np.arctanh(np.clip(draws, -1 + 1e-12, 1 - 1e-12))
+    good = draws[np.isfinite(draws)]
+    se = math.nan
+    if clusters > 1 and good.size > draws.size / 2:
+        se = float(good.std(ddof=1)) * math.sqrt(clusters / (clusters - 1))
+    return from_se(estimate, se, n=n, clusters=clusters, over=over, scale=scale, level=level)
+
+
+def from_se(
+    estimate: float,
+    se: float,
+    *,
+    n: int,
+    clusters: int,
+    over: str,
+    scale: Scale = "linear",
+    level: float = 0.95,
+) -> Estimate:
+    """An interval from a standard error, with Student's t on ``clusters - 1`` degrees.
+
+    ``linear``: estimate -+ t se. ``proportion``: Wilson's interval with the effective number
+    of answers p(1-p)/se^2 (Franco et al. 2019, doi 10.1093/jssam/smy019), or one answer a
+    cluster where nothing varied. ``correlation``: se is of Fisher's z; z -+ t se, turned back.
+    """
+    estimate = float(estimate)
+    if not math.isfinite(estimate):
+        return Estimate(None, None, None, None, n, clusters, over, level)
+    if clusters < 2 or not math.isfinite(se):
+        return Estimate(estimate, None, None, None, n, clusters, over, level)
+    t = float(stats.t.ppf((1 + level) / 2, clusters - 1))
+    if scale == "linear":
+        return Estimate(
+            estimate, estimate - t * se, estimate + t * se, se, n, clusters, over, level
+        )
+    if scale == "proportion":
+        spread = estimate * (1 - estimate)
+        size = spread / se**2 if se > 0 and spread > 0 else float(clusters)
+        middle = (estimate + t * t / (2 * size)) / (1 + t * t / size)
+        half = t / (1 + t * t / size) * math.sqrt(spread / size + (t / (2 * size)) ** 2)
+        low, high = max(0.0, middle - half), min(1.0, middle + half)
+        return Estimate(estimate, low, high, se, n, clusters, over, level)
+    z = math.atanh(max(-1 + 1e-12, min(1 - 1e-12, estimate)))
+    low, high = math.tanh(z - t * se), math.tanh(z + t * se)
+    return Estimate(estimate, low, high, se * (1 - estimate**2), n, clusters, over, level)
+
+
+def p_value(estimate: Estimate) -> float | None:
+    """Two-sided p of ``estimate == 0`` by Student's t on ``clusters - 1`` degrees."""
+    if estimate.estimate is None or not estimate.se:
+        return None
+    return float(2 * stats.t.sf(abs(estimate.estimate) / estimate.se, estimate.clusters - 1))
+
+
+def holm(p: Sequence[float | None]) -> tuple[float | None, ...]:
+    """Holm's adjusted p values over the whole family; None stays None and is not counted."""
+    order = sorted((value, place) for place, value in enumerate(p) if value is not None)
+    adjusted: list[float | None] = [None] * len(p)
+    least = 0.0
+    for rank, (value, place) in enumerate(order):
+        least = max(least, min(1.0, (len(order) - rank) * value))
+        adjusted[place] = least
+    return tuple(adjusted)
+
+
+def ratio(part: Floats, whole: Floats) -> Floats:
+    """The quotient, nan for 0/0."""
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.where(whole > 0, part / whole, np.nan)
+
+
+def mean_over(values: Floats, axis: int) -> Floats:
+    """The mean of what is not nan; nan where nothing is left."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)
+        return np.asarray(np.nanmean(values, axis=axis))
+
+
+def sum_by(code: Ints, size: int, values: Floats) -> Floats:
+    """Sums ``values`` (n x k) by ``code`` (n, in 0..size-1): size x k."""
+    return np.stack([np.bincount(code, column, minlength=size) for column in values.T], axis=1)
+
+
+def number(value: float) -> float | None:
+    """A plain float, None for nan."""
+    return float(value) if math.isfinite(value) else None
+
+
+def as_plain(result: object) -> Any:  # noqa: ANN401 - JSON may be anything
+    """A result as plain JSON data: 12 digits, so that machines agree; nan becomes None."""
+    if is_dataclass(result) and not isinstance(result, type):
+        return {field.name: as_plain(getattr(result, field.name)) for field in fields(result)}
+    if isinstance(result, dict):
+        return {str(key): as_plain(value) for key, value in result.items()}
+    if isinstance(result, list | tuple):
+        return [as_plain(value) for value in result]
+    if isinstance(result, float):
+        return float(f"{result:.12g}") if math.isfinite(result) else None
+    return result
+
+
+def to_json(result: object) -> str:
+    """A result as JSON text, keys in the order of the fields."""
+    return json.dumps(as_plain(result), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def _hash(purpose: str, name: str) -> int:
+    data = hashlib.blake2b(f"{purpose}\0{name}".encode("utf-8", "surrogatepass"), digest_size=8)
+    return int.from_bytes(data.digest(), "little")
+
+
+@lru_cache(maxsize=1)
+def _poisson_cdf() -> Floats:
+    return np.asarray(stats.poisson.cdf(np.arange(20), 1.0))
