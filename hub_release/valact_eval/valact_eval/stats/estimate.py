@@ -12,7 +12,7 @@ import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, is_dataclass
 from functools import lru_cache
-from typing import Any, Final, Literal, cast
+from typing import Any, Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -74,7 +74,7 @@ class Bootstrap:
     def sums(self, parts: Floats) -> Floats:
         """Weighted sums: ``parts`` (ids x ...) to (draws x ...)."""
         flat = self.weights @ np.asarray(parts, dtype=np.float64).reshape(len(self.ids), -1)
-        return cast(Floats, flat.reshape(self.draws, *parts.shape[1:]))
+        return flat.reshape(self.draws, *parts.shape[1:])
 
 
 def bootstrap(ids: Sequence[str], draws: int, seed: int, purpose: str) -> Bootstrap:
@@ -93,7 +93,7 @@ def uniforms(ids: Sequence[str], draws: int, purpose: str) -> Floats:
         z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
         z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
         z ^= z >> np.uint64(31)
-    return (z >> np.uint64(11)).astype(np.float64) * 2.0**-53
+    return np.asarray((z >> np.uint64(11)).astype(np.float64) * 2.0**-53)
 
 
 def interval(
@@ -105,6 +105,7 @@ def interval(
     over: str,
     scale: Scale = "linear",
     level: float = 0.95,
+    degrees: float | None = None,
 ) -> Estimate:
     """An interval from bootstrap draws, see ``from_se`` for the scales.
 
@@ -112,10 +113,11 @@ def interval(
         estimate: the figure itself, nan for 0/0.
         draws: the figure in each draw, on the same scale; nan where it was 0/0.
         n: answers behind the figure.
-        clusters: how many units were resampled; the interval has ``clusters - 1`` degrees.
+        clusters: how many units were resampled.
         over: what was resampled, in words.
         scale: ``linear``, ``proportion`` or ``correlation``.
         level: coverage aimed at.
+        degrees: of freedom, ``clusters - 1`` if not given.
     """
     if scale == "correlation":
         draws = np.arctanh(np.clip(draws, -1 + 1e-12, 1 - 1e-12))
@@ -123,7 +125,16 @@ def interval(
     se = math.nan
     if clusters > 1 and good.size > draws.size / 2:
         se = float(good.std(ddof=1)) * math.sqrt(clusters / (clusters - 1))
-    return from_se(estimate, se, n=n, clusters=clusters, over=over, scale=scale, level=level)
+    return from_se(
+        estimate,
+        se,
+        n=n,
+        clusters=clusters,
+        over=over,
+        scale=scale,
+        level=level,
+        degrees=degrees,
+    )
 
 
 def from_se(
@@ -135,6 +146,7 @@ def from_se(
     over: str,
     scale: Scale = "linear",
     level: float = 0.95,
+    degrees: float | None = None,
 ) -> Estimate:
     """An interval from a standard error, with Student's t on ``clusters - 1`` degrees.
 
@@ -147,7 +159,7 @@ def from_se(
         return Estimate(None, None, None, None, n, clusters, over, level)
     if clusters < 2 or not math.isfinite(se):
         return Estimate(estimate, None, None, None, n, clusters, over, level)
-    t = float(stats.t.ppf((1 + level) / 2, clusters - 1))
+    t = float(stats.t.ppf((1 + level) / 2, degrees or clusters - 1))
     if scale == "linear":
         return Estimate(
             estimate, estimate - t * se, estimate + t * se, se, n, clusters, over, level

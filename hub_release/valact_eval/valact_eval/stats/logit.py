@@ -215,8 +215,7 @@ def unbiased_shares(table: Choices, fitted: Fit, boot: Bootstrap) -> tuple[Float
     p = chances(x, fitted.theta)
     terms = x.shape[2]
     flat = (rows.scenario[:, None] * 10 + rows.values).ravel()
-    share = np.bincount(flat, p.ravel(), minlength=len(rows.scenarios) * 10)
-    share = share.astype(np.float64).reshape(-1, 10)
+    share = sum_by(flat, len(rows.scenarios) * 10, p.reshape(-1, 1)).reshape(-1, 10)
     size = np.bincount(rows.scenario, minlength=len(rows.scenarios))[:, None].astype(float)
     expected = share.sum(axis=0) / size.sum()
     slope = p[:, :, None] * (x - _mean(x, p)[:, None, :])
