@@ -16,8 +16,8 @@ from valact_eval.stats.estimate import (
     mean_over,
     number,
     ratio,
-    uniforms,
 )
+from valact_eval.stats.resample import uniforms
 from valact_eval.stats.table import Answers, Choices
 
 SPLITS: Final = 200

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from valact_eval.stats.circle import ANGLES, AXES, HIGHER_ORDER, VALUES
-from valact_eval.stats.enacted import Profile
 from valact_eval.stats.estimate import (
     RUNS,
     SCENARIOS,
@@ -18,6 +17,7 @@ from valact_eval.stats.estimate import (
     number,
 )
 from valact_eval.stats.gap import joint
+from valact_eval.stats.resample import Profile
 
 
 @dataclass(frozen=True)
@@ -63,9 +63,10 @@ def circumplex(
     n: int,
     clusters: int,
     runs: int,
+    scores: int,
     level: float = 0.95,
 ) -> Circumplex:
-    """Both profiles on the circle; arguments as of ``gap``."""
+    """Both profiles on the circle; arguments as of ``gap``, and ``scores`` behind declared."""
     a, b = waves(enacted.figures), waves(declared.figures)
     da, db = waves(enacted.draws), waves(declared.draws)
     about = _wrapped(a[2] - b[2])
@@ -74,7 +75,8 @@ def circumplex(
         return joint(figure, enacted, declared, n=n, clusters=clusters, runs=runs, level=level)
 
     def one(x: float, draws: Floats, units: int, over: str) -> Estimate:
-        return interval(x, draws, n=n, clusters=units, over=over, level=level)
+        behind = scores if over == RUNS else n
+        return interval(x, draws, n=behind, clusters=units, over=over, level=level)
 
     def turn(x: Floats, y: Floats) -> Floats:
         # around the estimate, so that no draw jumps by a whole turn

@@ -7,18 +7,15 @@ import numpy as np
 from scipy import stats
 
 from valact_eval.stats.circle import PVQ40_KEY, VALUES
-from valact_eval.stats.enacted import Profile
 from valact_eval.stats.estimate import (
     RUNS,
-    Bootstrap,
     Estimate,
     Floats,
-    bootstrap,
     interval,
     mean_over,
     number,
-    ratio,
 )
+from valact_eval.stats.resample import Bootstrap, Profile, bootstrap, rates
 from valact_eval.stats.table import Answers
 
 Key = Mapping[str, Sequence[int]]
@@ -150,11 +147,7 @@ def alphas(
 
 def _profile(scores: Floats, boot: Bootstrap) -> Profile:
     """Mean of runs per prompt, then of prompts."""
-    seen = np.isfinite(scores).astype(float)
-    kept = np.nan_to_num(scores)
-    by_prompt = ratio(kept.sum(axis=0), seen.sum(axis=0))
-    drawn = mean_over(ratio(boot.sums(kept), boot.sums(seen)), 1)
-    return Profile(mean_over(by_prompt, 0), drawn, by_prompt)
+    return rates(np.nan_to_num(scores), np.isfinite(scores).astype(float), boot)
 
 
 def _run_sd(scores: Floats) -> float | None:

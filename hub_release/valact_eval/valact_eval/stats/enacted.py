@@ -7,7 +7,6 @@ import numpy as np
 from valact_eval.stats.circle import VALUES
 from valact_eval.stats.estimate import (
     SCENARIOS,
-    Bootstrap,
     Estimate,
     Floats,
     Ints,
@@ -16,16 +15,8 @@ from valact_eval.stats.estimate import (
     number,
     ratio,
 )
+from valact_eval.stats.resample import Bootstrap, Profile, rates
 from valact_eval.stats.table import Choices
-
-
-@dataclass(frozen=True, eq=False)
-class Profile:
-    """Ten figures, the same in each bootstrap draw (draws x 10), and per prompt (prompts x 10)."""
-
-    figures: Floats
-    draws: Floats
-    by_prompt: Floats
 
 
 @dataclass(frozen=True)
@@ -77,7 +68,7 @@ def by_scenario(table: Choices, code: Ints, size: int, rows: Ints | None = None)
 def profiles(table: Choices, boot: Bootstrap) -> tuple[Profile, Profile]:
     """The enacted shares and the preferences; ``boot`` must be over ``table.scenarios``."""
     chosen, valid, offered = counts(table)
-    return _profile(chosen, valid, boot), _profile(chosen, offered, boot)
+    return rates(chosen, valid, boot), rates(chosen, offered, boot)
 
 
 def counts(table: Choices) -> tuple[Floats, Floats, Floats]:
@@ -161,9 +152,3 @@ def ranks(x: Floats) -> Floats:
     less = (x[..., None, :] < x[..., :, None]).sum(axis=-1)
     same = (x[..., None, :] == x[..., :, None]).sum(axis=-1)
     return np.asarray(np.where(np.isnan(x), np.nan, less + (same + 1) / 2))
-
-
-def _profile(part: Floats, whole: Floats, boot: Bootstrap) -> Profile:
-    by_prompt = ratio(part.sum(axis=0), whole.sum(axis=0))
-    drawn = ratio(boot.sums(part), boot.sums(whole))
-    return Profile(mean_over(by_prompt, 0), mean_over(drawn, 1), by_prompt)

@@ -1,17 +1,15 @@
-"""Figures with their intervals, and a bootstrap whose weights come from ids.
+"""Figures with their intervals.
 
-A bootstrap gives the standard error; the scale of the figure gives the interval. So one rule
-serves all figures, keeps shares within 0..1 and correlations within -1..1, and does not fall to
-zero width where nothing varied.
+A bootstrap (``resample``) gives the standard error; the scale of the figure gives the interval.
+So one rule serves all figures, keeps shares within 0..1 and correlations within -1..1, and does
+not fall to zero width where nothing varied.
 """
 
-import hashlib
 import json
 import math
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, is_dataclass
-from functools import lru_cache
 from typing import Any, Final, Literal
 
 import numpy as np
@@ -52,48 +50,6 @@ class Estimate:
         if self.low is None or self.high is None:
             return f"{self.estimate:.{digits}f} [no interval]"
         return f"{self.estimate:.{digits}f} [{self.low:.{digits}f}, {self.high:.{digits}f}]"
-
-
-@dataclass(frozen=True, eq=False)
-class Bootstrap:
-    """Poisson bootstrap weights (Hanley and MacGibbon 2006): ``weights`` is draws x ids.
-
-    A weight depends on seed, purpose, id and number of the draw alone, so that neither the
-    order of the rows nor other respondents change an interval. All figures here are ratios
-    of sums or functions of them, for which Poisson weights do what drawing with replacement does.
-    """
-
-    ids: tuple[str, ...]
-    weights: Floats
-
-    @property
-    def draws(self) -> int:
-        """Number of bootstrap draws."""
-        return int(self.weights.shape[0])
-
-    def sums(self, parts: Floats) -> Floats:
-        """Weighted sums: ``parts`` (ids x ...) to (draws x ...)."""
-        flat = self.weights @ np.asarray(parts, dtype=np.float64).reshape(len(self.ids), -1)
-        return flat.reshape(self.draws, *parts.shape[1:])
-
-
-def bootstrap(ids: Sequence[str], draws: int, seed: int, purpose: str) -> Bootstrap:
-    """Weights for resampling ``ids`` (any order, no repeats)."""
-    found = uniforms(ids, draws, f"{seed}/{purpose}")
-    weights = np.searchsorted(_poisson_cdf(), found, side="right").astype(np.float64)
-    return Bootstrap(tuple(ids), weights)
-
-
-def uniforms(ids: Sequence[str], draws: int, purpose: str) -> Floats:
-    """Numbers in [0, 1), draws x ids, each from its purpose, id and row (SplitMix64)."""
-    seeds = np.array([_hash(purpose, name) for name in ids], dtype=np.uint64)
-    steps = np.arange(1, draws + 1, dtype=np.uint64)[:, None]
-    with np.errstate(over="ignore"):
-        z = seeds[None, :] + steps * np.uint64(0x9E3779B97F4A7C15)
-        z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-        z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-        z ^= z >> np.uint64(31)
-    return np.asarray((z >> np.uint64(11)).astype(np.float64) * 2.0**-53)
 
 
 def interval(
@@ -178,8 +134,10 @@ def from_se(
 
 def p_value(estimate: Estimate) -> float | None:
     """Two-sided p of ``estimate == 0`` by Student's t on ``clusters - 1`` degrees."""
-    if estimate.estimate is None or not estimate.se:
+    if estimate.estimate is None or estimate.se is None:
         return None
+    if estimate.se == 0:
+        return 1.0 if estimate.estimate == 0 else None
     return float(2 * stats.t.sf(abs(estimate.estimate) / estimate.se, estimate.clusters - 1))
 
 
@@ -233,13 +191,3 @@ def as_plain(result: object) -> Any:  # noqa: ANN401 - JSON may be anything
 def to_json(result: object) -> str:
     """A result as JSON text, keys in the order of the fields."""
     return json.dumps(as_plain(result), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
-
-
-def _hash(purpose: str, name: str) -> int:
-    data = hashlib.blake2b(f"{purpose}\0{name}".encode("utf-8", "surrogatepass"), digest_size=8)
-    return int.from_bytes(data.digest(), "little")
-
-
-@lru_cache(maxsize=1)
-def _poisson_cdf() -> Floats:
-    return np.asarray(stats.poisson.cdf(np.arange(20), 1.0))

@@ -9,7 +9,7 @@ import numpy as np
 from scipy import stats
 
 from valact_eval.stats.circle import VALUES
-from valact_eval.stats.enacted import Profile, correlate, ranks
+from valact_eval.stats.enacted import correlate, ranks
 from valact_eval.stats.estimate import (
     SCENARIOS,
     SCENARIOS_AND_RUNS,
@@ -18,8 +18,8 @@ from valact_eval.stats.estimate import (
     Scale,
     interval,
     number,
-    uniforms,
 )
+from valact_eval.stats.resample import Profile, uniforms
 
 Measure = Literal["enacted_share", "preference", "utility", "share_without_letters"]
 PERMUTATIONS: Final = 20_000

@@ -18,13 +18,13 @@ from valact_eval.stats.circle import VALUES
 from valact_eval.stats.estimate import (
     SCENARIOS,
     Bools,
-    Bootstrap,
     Estimate,
     Floats,
     from_se,
     interval,
     sum_by,
 )
+from valact_eval.stats.resample import Bootstrap
 from valact_eval.stats.table import Choices
 
 PRIOR_SD = 5.0
