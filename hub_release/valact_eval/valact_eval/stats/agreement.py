@@ -57,7 +57,7 @@ def agreement(
         two: of the second.
         fits: the choice models of both.
         boot: weights over their common ``scenarios``.
-        declared: raw declared profiles of both, if both have one.
+        declared: MRAT-centred declared profiles of both, if both have one.
         level: of the intervals.
     """
     a, b = (profiles(table, boot)[0] for table in (one, two))
@@ -88,8 +88,7 @@ def agreement(
     if declared:
         x, y = (profile.figures for profile in declared)
         r = number(float(correlate(x, y)))
-        # the mean of ten values stands in for the mean of forty items in a single profile
-        distance = number(float(np.linalg.norm((x - x.mean()) - (y - y.mean()))))
+        distance = number(float(np.linalg.norm(x - y)))
     return Agreement(
         one=one.respondent,
         two=two.respondent,

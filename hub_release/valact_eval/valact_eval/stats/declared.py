@@ -81,6 +81,12 @@ def profile(answers: Answers, boot: Bootstrap, key: Key = PVQ40_KEY) -> Profile:
     return _profile(value_scores(answers, key), boot)
 
 
+def centred_profile(answers: Answers, boot: Bootstrap, key: Key = PVQ40_KEY) -> Profile:
+    """Declared scores less the mean of all items of the same run."""
+    mean = mean_over(answers.scores, 2)[:, :, None]
+    return _profile(value_scores(answers, key) - mean, boot)
+
+
 def declared(
     answers: Answers, boot: Bootstrap, key: Key = PVQ40_KEY, level: float = 0.95
 ) -> Declared:

@@ -7,6 +7,7 @@ over prompts with probability ``consistency``, as for a model at temperature 0.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import combinations
 from typing import Final
 
 import numpy as np
@@ -170,6 +171,34 @@ def answer(
         outcome=pl.Series(np.where(valid, "ok", "invalid")),
         score=pl.Series(scores.ravel(), dtype=pl.Int64()).set(pl.Series(~valid), None),
     )
+
+
+def utilities_of(shares: Floats, strength: float = 1.0) -> tuple[float, ...]:
+    """Utilities (mean 0) that give these enacted shares over random questions of four values.
+
+    ``strength`` scales them: 0 is blind choice, 1 gives the shares.
+    """
+    sets = np.array(list(combinations(range(10), 4)))
+    target = np.asarray(shares, dtype=float) / np.sum(shares)
+    utilities = np.zeros(10)
+    for _ in range(500):
+        raised = np.exp(utilities[sets])
+        chance = raised / raised.sum(axis=1, keepdims=True)
+        found = np.bincount(sets.ravel(), chance.ravel(), minlength=10) / len(sets)
+        step = np.log(target / found)
+        utilities = utilities + step - step.mean()
+        if np.abs(step).max() < 1e-12:
+            break
+    utilities = strength * (utilities - utilities.mean())
+    return tuple(float(utility) for utility in utilities)
+
+
+def picks(respondent: Respondent, questions: Deal, rng: np.random.Generator) -> Ints:
+    """One prompt's choices (dealt indices) in the dealt order, without a table."""
+    n = len(questions.scenario)
+    tilt = rng.normal(0, respondent.scenario_sd, (questions.scenarios, 10))
+    eta = _fixed(respondent, questions, tilt) + np.asarray(respondent.letters)
+    return np.asarray(np.argmax(eta + rng.gumbel(size=(n, 4)), axis=1))
 
 
 def _fixed(respondent: Respondent, questions: Deal, tilt: Floats) -> Floats:
