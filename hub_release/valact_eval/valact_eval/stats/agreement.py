@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from valact_eval.stats.enacted import correlate, profiles, ranks
+from valact_eval.stats.enacted import correlate, ranks
 from valact_eval.stats.estimate import SCENARIOS, Estimate, Floats, Ints, interval, number
 from valact_eval.stats.logit import Fit, chances, design, value_chances
 from valact_eval.stats.resample import Bootstrap, Profile, rate
@@ -46,6 +46,7 @@ def agreement(
     one: Choices,
     two: Choices,
     fits: tuple[Fit, Fit],
+    shares: tuple[Profile, Profile],
     boot: Bootstrap,
     declared: tuple[Profile, Profile] | None = None,
     level: float = 0.95,
@@ -56,11 +57,12 @@ def agreement(
         one: answers of the first in the task ``default``.
         two: of the second.
         fits: the choice models of both.
+        shares: the enacted profiles of both, resampled by ``boot``.
         boot: weights over their common ``scenarios``.
         declared: MRAT-centred declared profiles of both, if both have one.
         level: of the intervals.
     """
-    a, b = (profiles(table, boot)[0] for table in (one, two))
+    a, b = shares
     rows, others = matched(one, two)
     same = (rows.chosen(rows.options) == others.chosen(others.options)).astype(float)
     alone = _together(rows, value_chances(rows, fits[0]), others, value_chances(others, fits[1]))

@@ -7,6 +7,7 @@ from itertools import combinations
 from typing import Any
 
 import polars as pl
+from threadpoolctl import threadpool_limits
 
 from valact_eval.errors import ValactError
 from valact_eval.stats.agreement import Agreement, agreement
@@ -118,8 +119,17 @@ def analyse(
     Raises:
         ValactError: a table contradicts itself, or the settings do not fit the tables.
     """
-    how = settings or Settings()
-    tell = progress or (lambda _: None)
+    # tall, narrow products are slower on several threads, and far slower on a busy machine
+    with threadpool_limits(limits=1, user_api="blas"):
+        return _analyse(choices, answers, settings or Settings(), progress or (lambda _: None))
+
+
+def _analyse(
+    choices: pl.DataFrame | None,
+    answers: pl.DataFrame | None,
+    how: Settings,
+    tell: Callable[[str], None],
+) -> Results:
     read = () if choices is None else read_choices(choices)
     tables = {(table.respondent, table.task): table for table in read}
     told = (
@@ -196,6 +206,10 @@ class _Respondent:
         default = tables.get((name, "default"))
         self.default = default if default is not None and default.ok.any() else None
         self.fit: Fit | None = None if self.default is None else fit(self.default)
+        self.shares: Profile | None = None
+        self.preferences: Profile | None = None
+        if self.default is not None:
+            self.shares, self.preferences = profiles(self.default, boot)
         self.runs = None if answers is None else run_bootstrap(answers, how.draws, how.seed)
         selection, adoption = (tables.get((name, task)) for task in ("selection", "adoption"))
         self.roles: RolePlay | None = None
@@ -239,15 +253,16 @@ class _Respondent:
         table, answers, fitted = self.default, self.answers, self.fit
         if table is None or answers is None or fitted is None or self.runs is None:
             return (), None, None
+        if self.shares is None or self.preferences is None:
+            return (), None, None
         how = self.how
         told = profile(answers, self.runs, how.key)
-        shares, preferences = profiles(table, self.boot)
         drawn = fitted.draws(self.boot)[:, :10]
         freed, freed_drawn = unbiased_shares(table, fitted, self.boot)
         n, clusters, runs = int(table.ok.sum()), table.clusters, len(answers.runs)
         measures: tuple[tuple[Measure, Profile], ...] = (
-            ("enacted_share", shares),
-            ("preference", preferences),
+            ("enacted_share", self.shares),
+            ("preference", self.preferences),
             ("utility", Profile(fitted.theta[:10], drawn, drawn[:0])),
             ("share_without_letters", Profile(freed, freed_drawn, drawn[:0])),
         )
@@ -259,7 +274,7 @@ class _Respondent:
             gaps,
             ceiling(table, answers, gaps[0].pearson.estimate, how.key, how.seed),
             circumplex(
-                shares,
+                self.shares,
                 told,
                 n=n,
                 clusters=clusters,
@@ -291,7 +306,7 @@ def _agreements(
     for a, b in combinations(one.values(), 2):
         if a.person != b.person or a.default is None or b.default is None:
             continue
-        if a.fit is None or b.fit is None:
+        if a.fit is None or b.fit is None or a.shares is None or b.shares is None:
             continue
         told = None
         if a.answers and b.answers and a.runs and b.runs:
@@ -299,7 +314,8 @@ def _agreements(
                 centred_profile(a.answers, a.runs, how.key),
                 centred_profile(b.answers, b.runs, how.key),
             )
-        found.append(agreement(a.default, b.default, (a.fit, b.fit), boot, told, how.level))
+        fits, shares = (a.fit, b.fit), (a.shares, b.shares)
+        found.append(agreement(a.default, b.default, fits, shares, boot, told, how.level))
     return tuple(found)
 
 

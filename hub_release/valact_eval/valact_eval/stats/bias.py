@@ -6,8 +6,8 @@ from typing import Final
 import numpy as np
 
 from valact_eval.stats.enacted import by_scenario
-from valact_eval.stats.estimate import Estimate, Floats, number
-from valact_eval.stats.resample import Bootstrap, rate, rates
+from valact_eval.stats.estimate import Estimate, Floats, mean_over, number, ratio
+from valact_eval.stats.resample import Bootstrap, rate, rate_each
 from valact_eval.stats.table import Choices
 
 LETTERS: Final = ("A", "B", "C", "D")
@@ -86,8 +86,11 @@ def bias(table: Choices, boot: Bootstrap, family: str | None = None, level: floa
     rows = np.repeat(np.flatnonzero(ok), 4)
     offers = by_scenario(table, table.generators[ok].ravel(), len(table.generator_names), rows)
     valid = letter.sum(axis=2)
-    by_prompt = rates(letter, valid[:, :, None], boot).by_prompt
-    offered = rates(offers, 4 * valid[:, :, None], boot).figures
+    by_prompt = ratio(letter.sum(axis=0), valid.sum(axis=0)[:, None])
+    offered = mean_over(ratio(offers.sum(axis=0), 4 * valid.sum(axis=0)[:, None]), 0)
+    letters, writers = (
+        rate_each(part, valid[:, :, None], boot, level=level) for part in (letter, writer)
+    )
     words = table.words.astype(float)
     longest = table.words == table.words.max(axis=1, keepdims=True)
     part = table.chosen(longest.astype(np.int64)) / longest.sum(axis=1)
@@ -97,7 +100,7 @@ def bias(table: Choices, boot: Bootstrap, family: str | None = None, level: floa
         letters=tuple(
             LetterShare(
                 letter=mark,
-                share=rate(letter[:, :, k], valid, boot, level=level),
+                share=letters[k],
                 by_prompt=tuple(number(float(share)) for share in by_prompt[:, k]),
             )
             for k, mark in enumerate(LETTERS)
@@ -106,7 +109,7 @@ def bias(table: Choices, boot: Bootstrap, family: str | None = None, level: floa
             GeneratorShare(
                 generator=generator,
                 own=same_family(name, generator),
-                share=rate(writer[:, :, g], valid, boot, level=level),
+                share=writers[g],
                 offered=number(float(offered[g])),
             )
             for g, generator in enumerate(table.generator_names)

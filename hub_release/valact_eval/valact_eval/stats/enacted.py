@@ -6,16 +6,14 @@ import numpy as np
 
 from valact_eval.stats.circle import VALUES
 from valact_eval.stats.estimate import (
-    SCENARIOS,
     Estimate,
     Floats,
     Ints,
-    interval,
     mean_over,
     number,
     ratio,
 )
-from valact_eval.stats.resample import Bootstrap, Profile, rates
+from valact_eval.stats.resample import Bootstrap, Profile, rate_each, rates
 from valact_eval.stats.table import Choices
 
 
@@ -82,31 +80,20 @@ def counts(table: Choices) -> tuple[Floats, Floats, Floats]:
 
 def enacted(table: Choices, boot: Bootstrap, level: float = 0.95) -> Enacted:
     """Shares and preferences with intervals from resampling scenarios."""
-    shares, preferences = profiles(table, boot)
-    _, valid, offered = counts(table)
+    chosen, valid, offered = counts(table)
+    shares = rate_each(chosen, valid, boot, level=level)
+    preferences = rate_each(chosen, offered, boot, level=level)
     blind = mean_over(ratio(offered.sum(axis=0), 4 * valid.sum(axis=0)), 0)
-    n, clusters = int(table.ok.sum()), table.clusters
-
-    def estimate(profile: Profile, v: int) -> Estimate:
-        return interval(
-            profile.figures[v],
-            profile.draws[:, v],
-            n=n,
-            clusters=clusters,
-            over=SCENARIOS,
-            scale="proportion",
-            level=level,
-        )
-
+    by_prompt = ratio(chosen.sum(axis=0), valid.sum(axis=0))
     return Enacted(
         variants=table.variants,
         values=tuple(
             EnactedValue(
                 value=value,
-                enacted_share=estimate(shares, v),
-                preference=estimate(preferences, v),
+                enacted_share=shares[v],
+                preference=preferences[v],
                 blind=number(blind[v]),
-                share_by_prompt=tuple(number(share) for share in shares.by_prompt[:, v]),
+                share_by_prompt=tuple(number(share) for share in by_prompt[:, v]),
             )
             for v, value in enumerate(VALUES)
         ),
@@ -115,26 +102,22 @@ def enacted(table: Choices, boot: Bootstrap, level: float = 0.95) -> Enacted:
 
 def domains(table: Choices, boot: Bootstrap, level: float = 0.95) -> tuple[DomainShares, ...]:
     """Enacted shares in each domain."""
-    overall = profiles(table, boot)[0].figures
+    chosen, valid, _ = counts(table)
+    overall = mean_over(ratio(chosen.sum(axis=0), valid.sum(axis=0)), 0)
     found = []
     for code in np.unique(table.domain):
         part = table.where(table.domain == code)
-        shares = profiles(part, boot)[0]
-        n, clusters = int(part.ok.sum()), part.clusters
-        estimates = tuple(
-            interval(
-                shares.figures[v],
-                shares.draws[:, v],
-                n=n,
-                clusters=clusters,
-                over=SCENARIOS,
-                scale="proportion",
-                level=level,
+        chosen, valid, _ = counts(part)
+        shares = mean_over(ratio(chosen.sum(axis=0), valid.sum(axis=0)), 0)
+        found.append(
+            DomainShares(
+                domain=table.domains[code],
+                n=int(valid.sum()),
+                values=VALUES,
+                enacted_share=rate_each(chosen, valid, boot, level=level),
+                r_with_overall=number(float(correlate(shares, overall))),
             )
-            for v in range(10)
         )
-        r = number(float(correlate(shares.figures, overall))) if n else None
-        found.append(DomainShares(table.domains[code], n, VALUES, estimates, r))
     return tuple(found)
 
 

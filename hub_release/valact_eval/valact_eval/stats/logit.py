@@ -54,7 +54,7 @@ class Fit:
 
     def draws(self, boot: Bootstrap) -> Floats:
         """Bootstrap draws of theta (draws x terms) by one linear step each."""
-        return self.theta + (boot.weights - 1) @ self.influence
+        return np.asarray(self.theta + boot.sums(self.influence) - self.influence.sum(axis=0))
 
 
 @dataclass(frozen=True)

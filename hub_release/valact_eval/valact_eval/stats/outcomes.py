@@ -7,8 +7,8 @@ import numpy as np
 
 from valact_eval.stats.circle import VALUES
 from valact_eval.stats.enacted import by_scenario
-from valact_eval.stats.estimate import Estimate, Floats
-from valact_eval.stats.resample import Bootstrap, rate, rates
+from valact_eval.stats.estimate import Estimate, Floats, ratio
+from valact_eval.stats.resample import Bootstrap, rate, rate_each
 from valact_eval.stats.table import OUTCOMES, Choices
 
 
@@ -38,26 +38,23 @@ def summary(table: Choices, boot: Bootstrap, level: float = 0.95) -> TaskSummary
     """Outcomes and accuracy with intervals from resampling scenarios."""
     became = by_scenario(table, table.outcome, len(OUTCOMES))
     asked = became.sum(axis=2)
-    shares = rates(became, asked[:, :, None], boot).by_prompt
+    shares = ratio(became.sum(axis=0), asked.sum(axis=0)[:, None])
     accuracy = accuracy_all = None
     by_value = {}
     if table.task != "default":
         right, valid = right_answers(table)
         accuracy = rate(right.sum(axis=2), valid.sum(axis=2), boot, level=level)
         accuracy_all = rate(right.sum(axis=2), asked, boot, level=level)
-        by_value = {
-            value: rate(right[:, :, v], valid[:, :, v], boot, level=level)
-            for v, value in enumerate(VALUES)
-        }
+        by_value = dict(zip(VALUES, rate_each(right, valid, boot, level=level), strict=True))
     return TaskSummary(
         task=table.task,
         n=table.n,
         questions=int(np.unique(table.question).size),
         scenarios=int(np.unique(table.scenario).size),
         variants=table.variants,
-        outcomes={
-            name: rate(became[:, :, o], asked, boot, level=level) for o, name in enumerate(OUTCOMES)
-        },
+        outcomes=dict(
+            zip(OUTCOMES, rate_each(became, asked[:, :, None], boot, level=level), strict=True)
+        ),
         outcomes_by_prompt={
             name: tuple(float(share) for share in shares[:, o]) for o, name in enumerate(OUTCOMES)
         },

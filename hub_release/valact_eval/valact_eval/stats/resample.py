@@ -21,7 +21,7 @@ from valact_eval.stats.estimate import (
 
 @dataclass(frozen=True, eq=False)
 class Bootstrap:
-    """Poisson bootstrap weights (Hanley and MacGibbon 2006): ``weights`` is draws x ids.
+    """Poisson bootstrap weights (Hanley and MacGibbon 2006): ``weights`` is ids x draws.
 
     A weight depends on seed, purpose, id and number of the draw alone, so that neither the
     order of the rows nor other respondents change an interval. All figures here are ratios
@@ -34,19 +34,23 @@ class Bootstrap:
     @property
     def draws(self) -> int:
         """Number of bootstrap draws."""
-        return int(self.weights.shape[0])
+        return int(self.weights.shape[1])
 
     def sums(self, parts: Floats) -> Floats:
         """Weighted sums: ``parts`` (ids x ...) to (draws x ...)."""
-        flat = self.weights @ np.asarray(parts, dtype=np.float64).reshape(len(self.ids), -1)
-        return flat.reshape(self.draws, *parts.shape[1:])
+        flat = np.asarray(parts, dtype=np.float64).reshape(len(self.ids), -1)
+        rows = flat.any(axis=1)
+        # what other respondents were asked is left out, so that it cannot change a digit
+        weights = self.weights if rows.all() else self.weights[rows]
+        found = weights.T @ flat[rows]
+        return found.reshape(self.draws, *parts.shape[1:])
 
 
 def bootstrap(ids: Sequence[str], draws: int, seed: int, purpose: str) -> Bootstrap:
     """Weights for resampling ``ids`` (any order, no repeats)."""
     found = uniforms(ids, draws, f"{seed}/{purpose}")
     weights = np.searchsorted(_poisson_cdf(), found, side="right").astype(np.float64)
-    return Bootstrap(tuple(ids), weights)
+    return Bootstrap(tuple(ids), np.ascontiguousarray(weights.T))
 
 
 def uniforms(ids: Sequence[str], draws: int, purpose: str) -> Floats:
@@ -77,26 +81,42 @@ def rates(part: Floats, whole: Floats, boot: Bootstrap) -> Profile:
     return Profile(mean_over(by_prompt, 0), mean_over(drawn, 1), by_prompt)
 
 
+def rate_each(
+    part: Floats,
+    whole: Floats,
+    boot: Bootstrap,
+    *,
+    scale: Scale = "proportion",
+    level: float = 0.95,
+) -> tuple[Estimate, ...]:
+    """Such rates with their intervals; scenarios x prompts x k, ``whole`` may have k = 1."""
+    found = rates(part, whole, boot)
+    n, clusters = whole.sum(axis=(0, 1)), np.count_nonzero(whole.sum(axis=1), axis=0)
+    last = whole.shape[2] - 1
+    return tuple(
+        interval(
+            float(figure),
+            found.draws[:, k],
+            n=int(n[min(k, last)]),
+            clusters=int(clusters[min(k, last)]),
+            over=SCENARIOS,
+            scale=scale,
+            level=level,
+        )
+        for k, figure in enumerate(found.figures)
+    )
+
+
 def rate(
     part: Floats,
     whole: Floats,
     boot: Bootstrap,
     *,
     scale: Scale = "proportion",
-    over: str = SCENARIOS,
     level: float = 0.95,
 ) -> Estimate:
-    """One such rate with its interval; ``part`` and ``whole`` are scenarios x prompts."""
-    found = rates(part[:, :, None], whole[:, :, None], boot)
-    return interval(
-        float(found.figures[0]),
-        found.draws[:, 0],
-        n=int(whole.sum()),
-        clusters=int(np.count_nonzero(whole.sum(axis=1))),
-        over=over,
-        scale=scale,
-        level=level,
-    )
+    """One such rate; ``part`` and ``whole`` are scenarios x prompts."""
+    return rate_each(part[:, :, None], whole[:, :, None], boot, scale=scale, level=level)[0]
 
 
 def _hash(purpose: str, name: str) -> int:

@@ -8,18 +8,17 @@ from scipy import stats
 
 from valact_eval.stats.circle import VALUES
 from valact_eval.stats.estimate import (
-    SCENARIOS,
     Bools,
     Estimate,
     Floats,
     Ints,
     holm,
-    interval,
+    mean_over,
     number,
     p_value,
     ratio,
 )
-from valact_eval.stats.resample import Bootstrap, Profile, rates
+from valact_eval.stats.resample import Bootstrap, rate_each
 from valact_eval.stats.table import Choices
 
 
@@ -104,26 +103,28 @@ def role_play(
         for task in (items.selection, items.adoption)
     )
     whole = _by_scenario(items, both.astype(float), size)
-    known, held, weight = (_by_scenario(items, x, size) for x in _recognised(items, both))
+    recognised = _recognised(items, both)
+    cells = recognised[2] > 0
+    known, held, weight = (_by_scenario(items, x, size) for x in recognised)
     naive = _same_prompts(items, both)
 
+    selected, adopted = (ratio(part.sum(axis=0), whole.sum(axis=0)) for part in (right, acted))
+    differences = _estimates(acted - right, whole, boot, level)
+    given = _estimates(held - known, weight, boot, level)
+
     def figure(k: int, name: str) -> RoleFigure:
-        at = np.s_[:, :, k : k + 1]
-        found = [rates(part[at], whole[at], boot) for part in (right, acted, acted - right)]
-        difference = _estimate(found[2], whole[at], level)
-        select, adopt = (part.by_prompt[:, 0] for part in found[:2])
-        given = rates((held - known)[at], weight[at], boot)
+        measured = int(np.count_nonzero(cells & ((items.value == k) | (k == 10))[:, None]))
         return RoleFigure(
             value=name,
-            n=int(whole[at].sum()),
-            selection=number(float(found[0].figures[0])),
-            adoption=number(float(found[1].figures[0])),
-            difference=difference,
-            by_prompt=tuple(number(float(x)) for x in found[2].by_prompt[:, 0]),
-            p=p_value(difference),
+            n=int(whole[:, :, k].sum()),
+            selection=number(float(mean_over(selected[:, k], 0))),
+            adoption=number(float(mean_over(adopted[:, k], 0))),
+            difference=differences[k],
+            by_prompt=tuple(number(float(x)) for x in adopted[:, k] - selected[:, k]),
+            p=p_value(differences[k]),
             p_holm=None,
-            welch_p=welch(select, adopt),
-            given_recognised=_estimate(given, weight[at], level) if weight.any() else None,
+            welch_p=welch(selected[:, k], adopted[:, k]),
+            given_recognised=replace(given[k], n=measured) if cells.any() else None,
             recognised_same_prompts=number(naive[k]),
         )
 
@@ -198,18 +199,12 @@ def _by_scenario(items: Items, figure: Floats, size: int) -> Floats:
     return np.concatenate([found, found.sum(axis=2, keepdims=True)], axis=2)
 
 
-def _estimate(found: Profile, whole: Floats, level: float) -> Estimate:
-    clusters = int(np.count_nonzero(whole.sum(axis=(1, 2))))
-    estimate = interval(
-        float(found.figures[0]),
-        found.draws[:, 0],
-        n=int(whole.sum()),
-        clusters=clusters,
-        over=SCENARIOS,
-        level=level,
-    )
-    if estimate.se == 0 and estimate.estimate == 0:
-        # no scenario told the tasks apart: the exact bound for none of so many
-        bound = 1 - ((1 - level) / 2) ** (1 / clusters)
-        return replace(estimate, low=-bound, high=bound)
-    return estimate
+def _estimates(part: Floats, whole: Floats, boot: Bootstrap, level: float) -> tuple[Estimate, ...]:
+    found = []
+    for estimate in rate_each(part, whole, boot, scale="linear", level=level):
+        if estimate.se == 0 and estimate.estimate == 0:
+            # no scenario told the tasks apart: the exact bound for none of so many
+            bound = 1 - ((1 - level) / 2) ** (1 / estimate.clusters)
+            estimate = replace(estimate, low=-bound, high=bound)
+        found.append(estimate)
+    return tuple(found)

@@ -136,8 +136,8 @@ def read_choices(frame: pl.DataFrame) -> tuple[Choices, ...]:
     """
     rows = _columns(frame, CHOICE_COLUMNS, "predictions", optional={"choice", "target_index"})
     _check_choices(rows)
-    keys = ["respondent", "task", "question_id", "target_index", "variant"]
-    rows = rows.sort(keys)
+    rows = rows.sort("respondent", "task", "question_id", "target_index", "variant", "row")
+    _check_options(rows)
     names = {
         column: sorted(rows[column].unique()) for column in ("scenario_id", "question_id", "domain")
     }
@@ -150,18 +150,17 @@ def read_choices(frame: pl.DataFrame) -> tuple[Choices, ...]:
         "places": np.argsort(_four(_ints(rows["order"].explode())), axis=1),
         "generators": _four(_codes(rows["option_generators"].explode(), generators)),
         "words": _four(_ints(rows["option_words"].explode())),
-        # only ever compared with each other
-        "options": _four(rows["option_ids"].explode().hash(0).to_numpy().astype(np.int64)),
+        "options": _option_codes(rows),
         "outcome": _codes(rows["outcome"], OUTCOMES),
         "choice": _ints(rows["choice"].fill_null(-1)),
         "target": _ints(rows["target_index"].fill_null(-1)),
     }
     variant = _ints(rows["variant"])
-    groups = rows.select("respondent", "task").with_row_index("row")
-    groups = groups.group_by("respondent", "task").agg(pl.col("row")).sort("respondent", "task")
-    found = []
-    for respondent, task, places in groups.iter_rows():
-        at = np.asarray(places)
+    sizes = rows.group_by("respondent", "task", maintain_order=True).len()
+    found, end = [], 0
+    for respondent, task, size in sizes.iter_rows():
+        at = np.s_[end : end + size]
+        end += size
         variants, coded = np.unique(variant[at], return_inverse=True)
         found.append(
             Choices(
@@ -243,6 +242,7 @@ def _columns(
         raise ValactError(f"{what}: no rows; run valact-eval run first")
     try:
         rows = frame.select(pl.col(name).cast(kind) for name, kind in columns.items())
+        rows = rows.with_row_index("row", offset=1)
     except pl.exceptions.PolarsError as error:
         raise ValactError(f"{what}: a column has a wrong type: {error}") from error
     _refuse(
@@ -255,61 +255,77 @@ def _columns(
 
 def _check_choices(rows: pl.DataFrame) -> None:
     task, choice, target = pl.col("task"), pl.col("choice"), pl.col("target_index")
-    lists = ("option_ids", "option_values", "option_generators", "option_words", "order")
     _refuse(
         rows,
         "predictions",
         {
             f"task must be one of {', '.join(TASKS)}": ~task.is_in(TASKS),
             f"outcome must be one of {', '.join(OUTCOMES)}": ~pl.col("outcome").is_in(OUTCOMES),
-            **{f"{name} must have four entries": pl.col(name).list.len() != 4 for name in lists},
             **{
-                f"{name} has an empty entry": pl.col(name).list.drop_nulls().list.len() != 4
-                for name in lists
+                f"{name} must have four entries": pl.col(name).list.len() != 4
+                for name in ("option_ids", "option_values", "option_generators", "option_words")
             },
-        },
-    )
-    _refuse(
-        rows,
-        "predictions",
-        {
-            "order must be a permutation of 0-3": pl.col("order").list.sort()
-            != pl.lit([0, 1, 2, 3], dtype=pl.List(pl.Int64())),
-            "option_values must be values of the release": ~pl.col("option_values")
-            .list.eval(pl.element().is_in(VALUES))
-            .list.all(),
-            "option_ids must differ": pl.col("option_ids").list.n_unique() != 4,
-            "option_words must be 1 or more": pl.col("option_words").list.min() < 1,
+            "order must have four entries": pl.col("order").list.len() != 4,
             "there must be a choice exactly if the outcome is ok": choice.is_not_null()
             != (pl.col("outcome") == "ok"),
             "choice must be 0-3": ~choice.is_between(0, 3),
-            "target_index must be 0-3, and null in the task default": target.is_not_null()
+            "there must be a target_index except in the task default": target.is_not_null()
             == (task == "default"),
             "target_index must be 0-3": ~target.is_between(0, 3),
-            "the question is answered twice": pl.struct(
-                "respondent", "task", "question_id", "target_index", "variant"
-            ).is_duplicated(),
         },
     )
 
 
+def _check_options(rows: pl.DataFrame) -> None:
+    """Checks the lists, flat since that is faster; the rows must be sorted by their key."""
+
+    def fours(name: str, fault: pl.Expr) -> Bools:
+        flat = rows.select(pl.col(name).explode()).select(fault.fill_null(value=True))
+        return np.asarray(_four(flat.to_series().to_numpy()).any(axis=1))
+
+    for name in ("option_ids", "option_generators"):
+        _refuse_rows(rows, fours(name, pl.col(name).is_null()), f"{name} has an empty entry")
+    unknown = fours("option_values", ~pl.col("option_values").is_in(VALUES))
+    _refuse_rows(rows, unknown, "option_values must be values of the release")
+    words = fours("option_words", pl.col("option_words") < 1)
+    _refuse_rows(rows, words, "option_words must be 1 or more")
+    outside = fours("order", ~pl.col("order").is_between(0, 3))
+    _refuse_rows(rows, outside, "order must be a permutation of 0-3")
+    order = np.sort(_four(_ints(rows["order"].explode())), axis=1)
+    _refuse_rows(rows, (order != np.arange(4)).any(axis=1), "order must be a permutation of 0-3")
+    options = np.sort(_option_codes(rows), axis=1)
+    same = (options[:, 1:] == options[:, :-1]).any(axis=1)
+    _refuse_rows(rows, same, "option_ids must differ")
+    keys = ("respondent", "task", "question_id", "target_index", "variant")
+    again = rows.select(pl.all_horizontal(pl.col(k).eq_missing(pl.col(k).shift()) for k in keys))
+    _refuse_rows(rows, again.to_series().to_numpy(), "the question is answered twice")
+    scenario = rows.group_by("question_id").agg(pl.col("scenario_id").n_unique())
+    if (torn := scenario.filter(pl.col("scenario_id") > 1)).height:
+        names = rows["question_id"].is_in(torn["question_id"].implode()).to_numpy()
+        _refuse_rows(rows, names, "the question has another scenario_id elsewhere")
+
+
 def _refuse(rows: pl.DataFrame, what: str, faults: Mapping[str, pl.Expr]) -> None:
-    """Raises for the first row that has one of the faults."""
-    found = rows.select(
-        (expression.fill_null(value=False)).arg_max().alias(fault)
-        for fault, expression in faults.items()
-    ).row(0, named=True)
-    has = rows.select(
-        expression.fill_null(value=False).any().alias(fault) for fault, expression in faults.items()
-    ).row(0, named=True)
-    for fault in faults:
-        if has[fault]:
-            row = rows.row(found[fault], named=True)
-            about = row.get("question_id") or f"item {row.get('item')}"
-            raise ValactError(
-                f"{what}: row {found[fault] + 1} ({row['respondent']}, {about}): {fault}; "
-                "remove the row or run again"
-            )
+    """Raises for the first row with the first of the faults that there is."""
+    marked = rows.select(fault.fill_null(value=False).alias(name) for name, fault in faults.items())
+    for name in faults:
+        _refuse_rows(rows, marked[name].to_numpy(), name, what)
+
+
+def _refuse_rows(rows: pl.DataFrame, bad: Bools, fault: str, what: str = "predictions") -> None:
+    if bad.any():
+        row = rows.row(int(np.argmax(bad)), named=True)
+        about = row.get("question_id") or f"item {row.get('item')}"
+        raise ValactError(
+            f"{what}: row {row['row']} ({row['respondent']}, {about}): {fault}; "
+            "remove the row or run again"
+        )
+
+
+def _option_codes(rows: pl.DataFrame) -> Ints:
+    """A number for each option id, the same wherever it stands; only ever compared."""
+    codes: Ints = rows["option_ids"].explode().hash(0).to_numpy().view(np.int64)
+    return codes.reshape(-1, 4)
 
 
 def _codes(series: pl.Series, names: Sequence[Any]) -> Ints:
@@ -321,5 +337,5 @@ def _ints(series: pl.Series) -> Ints:
     return series.to_numpy().astype(np.int64)
 
 
-def _four(codes: Ints) -> Ints:
-    return codes.reshape(-1, 4)
+def _four(flat: Any) -> Any:  # noqa: ANN401 - an array of any kind
+    return flat.reshape(-1, 4)
