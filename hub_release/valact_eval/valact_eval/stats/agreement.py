@@ -21,7 +21,9 @@ class Agreement:
     """Agreement of two respondents in the task ``default``.
 
     ``enacted_pearson`` and ``enacted_spearman`` compare the profiles (all answers of each;
-    both profiles are resampled by the same scenarios), ``declared_pearson`` the declared ones.
+    both are resampled by the same scenarios): r of profiles of this length, which noise lowers.
+    ``enacted_pearson_corrected`` takes out the noise that the resampling shows (it can exceed
+    1). ``declared_pearson`` compares the declared profiles.
     ``declared_distance`` is the Euclidean distance of the MRAT-centred declared scores.
     ``same_option`` is the share of questions (same prompt, both valid) answered with one
     option; chance is 25 %. ``by_profiles`` is what it would be if each respondent knew nothing
@@ -33,6 +35,7 @@ class Agreement:
     two: str
     enacted_pearson: Estimate
     enacted_spearman: Estimate
+    enacted_pearson_corrected: float | None
     declared_pearson: float | None
     declared_distance: float | None
     questions: int
@@ -96,6 +99,7 @@ def agreement(
         two=two.respondent,
         enacted_pearson=pearson,
         enacted_spearman=spearman,
+        enacted_pearson_corrected=number(without_noise(a, b)),
         declared_pearson=r,
         declared_distance=distance,
         questions=rows.n,
@@ -104,6 +108,24 @@ def agreement(
         by_model=float(full.mean()) if rows.n else None,
         beyond_profiles=rate(_summed(rows, same - alone), asked, boot, scale="linear", level=level),
     )
+
+
+def without_noise(one: Profile, two: Profile) -> float:
+    """Pearson's r of two profiles less the (co)variances of their errors, nan if none is left.
+
+    The errors of both are alike where both were asked the same, so that reliabilities, which
+    take errors for independent, would correct too much.
+    """
+    a, b = (x.figures - x.figures.mean() for x in (one, two))
+    drawn = [x.draws - x.draws.mean(axis=1, keepdims=True) for x in (one, two)]
+    e, f = (x - np.nanmean(x, axis=0) for x in drawn)
+    variance_a, variance_b, covariance = (
+        float((x * y).mean() - np.nanmean(u * v))
+        for x, y, u, v in ((a, a, e, e), (b, b, f, f), (a, b, e, f))
+    )
+    if min(variance_a, variance_b) <= 0:
+        return float("nan")
+    return covariance / float(np.sqrt(variance_a * variance_b))
 
 
 def matched(one: Choices, two: Choices) -> tuple[Choices, Choices]:

@@ -98,6 +98,8 @@ def scenarios_for(half_width: float, figure: str, **assumed: float) -> int:
     def wide(scenarios: int) -> bool:
         return plan(scenarios, **assumed).figures[place].half_width > half_width
 
+    if not wide(2):
+        return 2
     while wide(high):
         low, high = high, 2 * high
         if high > 10**9:

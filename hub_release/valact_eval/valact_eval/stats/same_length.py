@@ -14,10 +14,10 @@ from valact_eval.errors import ValactError
 from valact_eval.stats.circle import PVQ40_KEY
 from valact_eval.stats.declared import Key, value_scores
 from valact_eval.stats.enacted import correlate
-from valact_eval.stats.estimate import Floats
+from valact_eval.stats.estimate import Floats, number
 from valact_eval.stats.reference import mean_profile
 from valact_eval.stats.resample import uniforms
-from valact_eval.stats.simulate import Respondent, deal, picks, utilities_of
+from valact_eval.stats.simulate import Respondent, deal, picks, shares_of, utilities_of
 from valact_eval.stats.table import Answers, Choices
 
 TIMES: Final = 1000
@@ -77,6 +77,7 @@ class IdenticalPeople:
     ``between_low`` and ``between_high`` are the least and the largest r between two people's
     enacted profiles, ``declared_low`` and ``declared_high`` those of one person's enacted
     profile with the same declared one: means over ``studies`` simulated studies.
+    ``declared_true`` is the r that no noise would leave.
     """
 
     people: int
@@ -89,7 +90,7 @@ class IdenticalPeople:
     declared_low: float
     declared_mean: float
     declared_high: float
-    declared_true: float
+    declared_true: float | None
 
 
 def short_profiles(
@@ -240,9 +241,7 @@ def identical_people(
         counted = np.stack([np.bincount(row, minlength=10) for row in chosen]).astype(float)
         between.append(_between(counted))
         with_declared.append(correlate(counted, declared))
-    large = deal(20_000, rng)
-    chosen = large.values[np.arange(len(large.values)), picks(person, large, rng)]
-    true = correlate(np.bincount(chosen, minlength=10).astype(float), declared)
+    true = float(correlate(shares_of(np.asarray(person.utilities)), declared))
     return IdenticalPeople(
         people=people,
         questions=questions,
@@ -254,7 +253,7 @@ def identical_people(
         declared_low=float(np.mean([r.min() for r in with_declared])),
         declared_mean=float(np.mean(with_declared)),
         declared_high=float(np.mean([r.max() for r in with_declared])),
-        declared_true=float(true),
+        declared_true=number(true),
     )
 
 

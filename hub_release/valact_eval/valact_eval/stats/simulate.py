@@ -178,19 +178,23 @@ def utilities_of(shares: Floats, strength: float = 1.0) -> tuple[float, ...]:
 
     ``strength`` scales them: 0 is blind choice, 1 gives the shares.
     """
-    sets = np.array(list(combinations(range(10), 4)))
     target = np.asarray(shares, dtype=float) / np.sum(shares)
     utilities = np.zeros(10)
     for _ in range(500):
-        raised = np.exp(utilities[sets])
-        chance = raised / raised.sum(axis=1, keepdims=True)
-        found = np.bincount(sets.ravel(), chance.ravel(), minlength=10) / len(sets)
-        step = np.log(target / found)
+        step = np.log(target / shares_of(utilities))
         utilities = utilities + step - step.mean()
         if np.abs(step).max() < 1e-12:
             break
     utilities = strength * (utilities - utilities.mean())
     return tuple(float(utility) for utility in utilities)
+
+
+def shares_of(utilities: Floats) -> Floats:
+    """The enacted shares that utilities give over all sets of four values, letters aside."""
+    sets = np.array(list(combinations(range(10), 4)))
+    raised = np.exp(np.asarray(utilities)[sets])
+    chance = raised / raised.sum(axis=1, keepdims=True)
+    return np.bincount(sets.ravel(), chance.ravel(), minlength=10) / len(sets)
 
 
 def picks(respondent: Respondent, questions: Deal, rng: np.random.Generator) -> Ints:
@@ -247,10 +251,8 @@ def _rows(
             "letter": pl.Series(np.argsort(order)[choice]).set(pl.Series(~valid), None),
             "target_index": None if task == "default" else questions.target,
             "option_ids": _fours(
-                pl.DataFrame({"q": question, "i": [["a", "b", "c", "d"]] * n})
-                .explode("i")
-                .select(pl.concat_str("q", "i"))
-                .to_series()
+                question.gather(np.repeat(np.arange(n), 4))
+                + _named(np.tile(np.arange(4), n), "abcd")
             ),
             "option_values": _fours(_named(questions.values.ravel(), VALUES)),
             "option_generators": _fours(_named(questions.generators.ravel(), GENERATORS)),
@@ -261,7 +263,7 @@ def _rows(
 
 
 def _named(codes: Ints, names: Sequence[str]) -> pl.Series:
-    return pl.Series(names).gather(pl.Series(codes))
+    return pl.Series(list(names)).gather(pl.Series(codes))
 
 
 def _fours(flat: pl.Series) -> pl.Series:
