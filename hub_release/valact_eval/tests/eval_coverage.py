@@ -12,7 +12,7 @@ from valact_eval.stats.ceiling import ceiling
 from valact_eval.stats.circle import VALUES
 from valact_eval.stats.circumplex import circumplex
 from valact_eval.stats.declared import declared, profile, run_bootstrap, value_scores
-from valact_eval.stats.enacted import correlate, counts, enacted, profiles
+from valact_eval.stats.enacted import correlate, counts, enacted, profiles, ranks
 from valact_eval.stats.estimate import Estimate, mean_over, ratio
 from valact_eval.stats.gap import gap
 from valact_eval.stats.logit import choice_model, fit
@@ -83,6 +83,8 @@ def study(scenarios: int, runs: int, seed: int, draws: int) -> dict[str, Estimat
     chosen = summary(tables["one", "selection"], boot)
     found = {
         "declared-enacted pearson": raw.pearson.estimate,
+        "declared-enacted spearman": raw.spearman.estimate,
+        "turn": circle.turn,
         "pearson of preferences": gap("preference", preferences, scores, **sizes).pearson.estimate,
         "pearson corrected for attenuation": top.corrected,
         "axis openness - conservation, enacted": circle.axes[0].enacted,
@@ -142,6 +144,7 @@ def truths(scenarios: int, runs: int, seed: int, times: int = 100) -> dict[str, 
     values = {name: estimate.estimate for name, estimate in found.items()}
     values["profile r of two respondents"] = mean_r(*enacted_)
     values["declared-enacted pearson"] = mean_r(enacted_[0], scores)
+    values["declared-enacted spearman"] = mean_r(ranks(enacted_[0]), ranks(scores))
     values["pearson of preferences"] = values["declared-enacted pearson"]
     return values
 

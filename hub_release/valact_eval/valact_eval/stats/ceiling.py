@@ -21,6 +21,8 @@ from valact_eval.stats.resample import uniforms
 from valact_eval.stats.table import Answers, Choices
 
 SPLITS: Final = 200
+LEAST: Final = 0.25
+"""The lowest reliability that r is corrected for."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +34,8 @@ class Ceiling:
     questionnaire runs, ``declared_items`` the items of each value. ``ceiling`` is
     sqrt(enacted x declared) with runs if there are two or more, else items (``declared_by``).
     ``corrected`` is r / ceiling with the interval of r divided likewise: what error-free
-    profiles would show, if the reliabilities were known. It can exceed 1.
+    profiles would show, if the reliabilities were known. It can exceed 1. It is None if a
+    reliability is below 0.25: the profile is then mostly noise, and no division mends that.
     """
 
     enacted: float | None
@@ -53,9 +56,10 @@ def ceiling(
     items = item_reliability(answers, key, seed)
     by, declared = ("runs", runs) if len(answers.runs) > 1 else ("items", items)
     top = None
-    if enacted is not None and declared is not None and enacted > 0 and declared > 0:
+    if enacted is not None and declared is not None and min(enacted, declared) > 0:
         top = float(np.sqrt(enacted * declared))
-    return Ceiling(enacted, runs, items, by, top, raw, _divided(raw, top))
+    usable = top if top is not None and min(enacted or 0, declared or 0) >= LEAST else None
+    return Ceiling(enacted, runs, items, by, top, raw, _divided(raw, usable))
 
 
 def enacted_reliability(table: Choices, seed: int = 0) -> float | None:

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -48,7 +48,11 @@ class Axis:
 
 @dataclass(frozen=True)
 class Circumplex:
-    """A respondent's profiles on the circle; ``turn`` is enacted peak minus declared, degrees."""
+    """A respondent's profiles on the circle; ``turn`` is enacted peak minus declared, degrees.
+
+    ``turn`` has no interval unless both amplitudes are over three standard errors: a profile
+    that is no wave has no peak.
+    """
 
     declared: Sinusoid
     enacted: Sinusoid
@@ -103,10 +107,17 @@ def circumplex(
                 difference=both(apart),
             )
         )
+    told, acted = (
+        one(float(b[1]), db[:, 1], runs, RUNS),
+        one(float(a[1]), da[:, 1], clusters, SCENARIOS),
+    )
+    turned = both(turn)
+    if not (_clear(acted) and (runs < 2 or _clear(told))):
+        turned = replace(turned, low=None, high=None, se=None)
     return Circumplex(
-        declared=_sinusoid(declared.figures, b, one(float(b[1]), db[:, 1], runs, RUNS)),
-        enacted=_sinusoid(enacted.figures, a, one(float(a[1]), da[:, 1], clusters, SCENARIOS)),
-        turn=both(turn),
+        declared=_sinusoid(declared.figures, b, told),
+        enacted=_sinusoid(enacted.figures, a, acted),
+        turn=turned,
         axes=tuple(axes),
     )
 
@@ -129,6 +140,12 @@ def _sinusoid(figures: Floats, wave: Floats, amplitude: Estimate) -> Sinusoid:
         peak=number(float(wave[2])),
         r_squared=1 - float(((figures - fitted) ** 2).sum()) / spread,
     )
+
+
+def _clear(amplitude: Estimate) -> bool:
+    if amplitude.estimate is None or amplitude.se is None:
+        return False
+    return amplitude.estimate > 3 * amplitude.se
 
 
 def _wrapped(degrees: Floats) -> Floats:

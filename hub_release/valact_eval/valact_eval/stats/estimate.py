@@ -48,7 +48,7 @@ class Estimate:
         if self.estimate is None:
             return "n/a"
         if self.low is None or self.high is None:
-            return f"{self.estimate:.{digits}f} [no interval]"
+            return f"{self.estimate:.{digits}f} [-]"
         return f"{self.estimate:.{digits}f} [{self.low:.{digits}f}, {self.high:.{digits}f}]"
 
 

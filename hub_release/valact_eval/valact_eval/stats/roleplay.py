@@ -1,5 +1,6 @@
 """Role-play: what adopting a value costs against recognising it, on the same items."""
 
+import warnings
 from dataclasses import dataclass, replace
 from itertools import combinations
 
@@ -153,9 +154,12 @@ def adjusted(family: tuple[RolePlay, ...]) -> tuple[RolePlay, ...]:
 def welch(one: Floats, two: Floats) -> float | None:
     """Two-sided p of Welch's test with prompts as the sample; None for fewer than two."""
     one, two = one[np.isfinite(one)], two[np.isfinite(two)]
-    if min(len(one), len(two)) < 2 or not (one.var() + two.var()) > 0:
+    # equal but for rounding is no spread to test against
+    if min(len(one), len(two)) < 2 or max(np.ptp(one), np.ptp(two)) < 1e-12:
         return None
-    return number(float(stats.ttest_ind(one, two, equal_var=False).pvalue))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)
+        return number(float(stats.ttest_ind(one, two, equal_var=False).pvalue))
 
 
 def _recognised(items: Items, both: Bools) -> tuple[Floats, Floats, Floats]:
