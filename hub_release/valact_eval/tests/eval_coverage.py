@@ -84,7 +84,6 @@ def study(scenarios: int, runs: int, seed: int, draws: int) -> dict[str, Estimat
     found = {
         "declared-enacted pearson": raw.pearson.estimate,
         "declared-enacted spearman": raw.spearman.estimate,
-        "turn": circle.turn,
         "pearson of preferences": gap("preference", preferences, scores, **sizes).pearson.estimate,
         "pearson corrected for attenuation": top.corrected,
         "axis openness - conservation, enacted": circle.axes[0].enacted,

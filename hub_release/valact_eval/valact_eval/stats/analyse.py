@@ -130,6 +130,12 @@ def _analyse(
     how: Settings,
     tell: Callable[[str], None],
 ) -> Results:
+    # a predictions file without questionnaire comes with an empty table, and the other way round
+    choices, answers = (
+        None if table is None or table.is_empty() else table for table in (choices, answers)
+    )
+    if choices is None and answers is None:
+        raise ValactError("nothing to analyse: no answer to a question or to a questionnaire")
     read = () if choices is None else read_choices(choices)
     tables = {(table.respondent, table.task): table for table in read}
     told = (

@@ -1,34 +1,14 @@
-"""The ten values in circle order, the PVQ-40 scoring key, angles and higher-order values."""
+"""Where the ten values stand: angles, higher-order values and axes."""
 
 import math
 from collections.abc import Mapping
 from typing import Final
 
-VALUES: Final = (
-    "self_direction",
-    "stimulation",
-    "hedonism",
-    "achievement",
-    "power",
-    "security",
-    "conformity",
-    "tradition",
-    "benevolence",
-    "universalism",
-)
+from valact_eval.key import KEY, VALUES
 
-PVQ40_KEY: Final[Mapping[str, tuple[int, ...]]] = {
-    "self_direction": (1, 11, 22, 34),
-    "stimulation": (6, 15, 30),
-    "hedonism": (10, 26, 37),
-    "achievement": (4, 13, 24, 32),
-    "power": (2, 17, 39),
-    "security": (5, 14, 21, 31, 35),
-    "conformity": (7, 16, 28, 36),
-    "tradition": (9, 20, 25, 38),
-    "benevolence": (12, 18, 27, 33),
-    "universalism": (3, 8, 19, 23, 29, 40),
-}
+__all__ = ["ANGLES", "AXES", "HIGHER_ORDER", "PVQ40_KEY", "VALUES"]
+
+PVQ40_KEY: Final[Mapping[str, tuple[int, ...]]] = KEY
 """Items (1-40) of each value in the PVQ-40. No item is reversed."""
 
 # Nine wedges: conformity and tradition share one (tradition stands outside it).

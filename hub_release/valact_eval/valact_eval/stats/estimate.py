@@ -122,7 +122,10 @@ def from_se(
         )
     if scale == "proportion":
         spread = estimate * (1 - estimate)
-        size = spread / se**2 if se > 0 and spread > 0 else float(clusters)
+        size = float(clusters)
+        if se > 0 and spread > 0:
+            # beyond these bounds nothing changes but rounding
+            size = min(max(math.sqrt(spread) / se, 1.0), 1e6) ** 2
         middle = (estimate + t * t / (2 * size)) / (1 + t * t / size)
         half = t / (1 + t * t / size) * math.sqrt(spread / size + (t / (2 * size)) ** 2)
         low, high = max(0.0, middle - half), min(1.0, middle + half)

@@ -140,7 +140,7 @@ def joint(
     if runs > 1:
         # draws over few runs are too narrow
         drawn = b + np.sqrt(runs / (runs - 1)) * (drawn - b)
-        one, two = np.nanvar(figure(enacted.draws, b)), np.nanvar(figure(a, drawn))
+        one, two = _variance(figure(enacted.draws, b)), _variance(figure(a, drawn))
         if two > 0 and clusters > 1:
             degrees = float((one + two) ** 2 / (one**2 / (clusters - 1) + two**2 / (runs - 1)))
     return interval(
@@ -153,6 +153,11 @@ def joint(
         level=level,
         degrees=degrees,
     )
+
+
+def _variance(draws: Floats) -> float:
+    known = draws[np.isfinite(draws)]
+    return float(known.var()) if known.size else 0.0
 
 
 def fisher(r: float, n: int, level: float = 0.95, factor: float = 1.0) -> tuple[float, float]:
