@@ -94,9 +94,10 @@ def test_other_respondents_change_no_byte():
         Settings(match_length=20, draws=200),
     ).respondents[0]
     together = next(r for r in ALL.respondents if r.respondent == "gpt-4o")
-    # Holm's p is over the whole family
+    # Holm's p is over the whole family, and a model is cut short as the people's test was
     assert alone.role_play.overall.difference == together.role_play.overall.difference
-    assert replace(alone, role_play=None) == replace(together, role_play=None)
+    apart = {"role_play": None, "matched": None}
+    assert replace(alone, **apart) == replace(together, **apart)
 
 
 def test_another_seed_moves_intervals_only():
@@ -220,7 +221,7 @@ def test_common_taste_shows_beyond_profiles():
 
 def test_opposed_profiles_agree_below_chance():
     found = two(0.0, same=False)
-    assert found.enacted_pearson.high < -0.9
+    assert found.enacted_pearson.high < -0.85
     assert found.same_option.high < 0.25
     assert found.by_profiles < 0.25
 

@@ -6,10 +6,13 @@ from eval_stats import SLOPE, answers_of, default_of
 
 from valact_eval.errors import ValactError
 from valact_eval.stats import reference
+from valact_eval.stats.resample import uniforms
 from valact_eval.stats.same_length import (
+    _by_scenario,
     contrast,
     identical_people,
     matched_length,
+    questions_a_scenario,
     short_profiles,
 )
 from valact_eval.stats.simulate import Respondent, shares_of, utilities_of
@@ -48,16 +51,19 @@ def test_utilities_give_the_shares():
 
 def test_a_model_cut_short_is_as_noisy_as_a_person():
     table, answers = default_of(WHO, 400, 2), answers_of(WHO, 5, 2)
-    found = matched_length(table, answers, 80)
+    found = matched_length(table, answers, 80, per_scenario=5)
     people = [
         float(np.corrcoef(*(x[0] for x in short_profiles(one, told, 80, 1)))[0, 1])
         for one, told in (
-            (default_of(WHO, 16, 1, seed), answers_of(WHO, 1, 1, seed)) for seed in range(100)
+            (default_of(WHO, 16, 1, seed), answers_of(WHO, 1, 1, seed)) for seed in range(200)
         )
     ]
     assert found.pearson.mean == pytest.approx(np.mean(people), abs=0.03)
     low, high = np.quantile(people, [0.025, 0.975])
     assert (found.pearson.low, found.pearson.high) == pytest.approx((low, high), abs=0.1)
+    # questions drawn at random do not offer each value equally often
+    loose = matched_length(table, answers, 80)
+    assert loose.with_itself.mean < found.with_itself.mean - 0.02
     whole = matched_length(table, answers, 2000).with_itself
     assert (whole.low, whole.high) == pytest.approx((1, 1))
 
@@ -71,6 +77,8 @@ def test_short_profiles_are_made_of_so_many_answers():
     again, _ = short_profiles(table, None, 30, 50)
     assert (again == shares).all()
     assert len(np.unique(shares, axis=0)) > 40
+    spread, _ = short_profiles(table, None, 20, 40, per_scenario=1)
+    assert spread.sum(axis=1) == pytest.approx(1)
     with pytest.raises(ValactError, match="m has only 100 valid answers under prompt 0; give 100"):
         short_profiles(table, answers, 101)
 
@@ -88,7 +96,7 @@ def test_people_and_models_are_compared_at_one_length_only():
     with pytest.raises(ValactError, match="no person has a valid answer"):
         contrast([], model, 80)
     found = contrast(people, model, 80)
-    assert (found.people, found.items) == (40, 80)
+    assert (found.people, found.items, found.per_scenario) == (40, 80, 5)
     # they are alike, and compared so they look alike
     assert abs(found.difference) < 0.06
     assert found.people_outside <= 0.2
@@ -96,3 +104,21 @@ def test_people_and_models_are_compared_at_one_length_only():
     other = Respondent("q", utilities=SLOPE[::-1], declared=RISING)
     unlike = [(default_of(other, 16, 1, k), answers_of(other, 1, 1, k)) for k in range(40)]
     assert contrast(unlike, model, 80).people_outside > 0.9
+
+
+def test_questions_a_scenario():
+    whole = default_of(WHO, 8, 2)
+    assert questions_a_scenario([whole, whole]) == 5
+    some = whole.where(whole.question % 5 < 2)
+    assert questions_a_scenario([some]) == 2
+
+
+def test_one_question_of_each_scenario_comes_first():
+    table = default_of(WHO, 30, 1)
+    keys = uniforms([str(k) for k in range(150)], 20, "x")
+    ordered = np.argsort(_by_scenario(keys, table.scenario, table, 1, "p"), axis=1)
+    for row in ordered:
+        assert len(set(table.scenario[row[:30]].tolist())) == 30
+    whole = np.argsort(_by_scenario(keys, table.scenario, table, 5, "p"), axis=1)
+    for row in whole:
+        assert (np.diff(table.scenario[row].reshape(30, 5)) == 0).all()

@@ -34,7 +34,13 @@ from valact_eval.stats.outcomes import TaskSummary, summary
 from valact_eval.stats.prompts import PromptSensitivity, prompt_sensitivity
 from valact_eval.stats.resample import Bootstrap, Profile, bootstrap
 from valact_eval.stats.roleplay import RolePlay, adjusted, role_play
-from valact_eval.stats.same_length import HumanContrast, MatchedLength, contrast, matched_length
+from valact_eval.stats.same_length import (
+    HumanContrast,
+    MatchedLength,
+    contrast,
+    matched_length,
+    questions_a_scenario,
+)
 from valact_eval.stats.table import Answers, Choices, read_answers, read_choices
 
 
@@ -147,10 +153,12 @@ def _analyse(
     _check(how, names)
     scenarios = read[0].scenarios if read else ()
     boot = bootstrap(scenarios, how.draws, how.seed, "scenarios")
+    asked = [tables[name, "default"] for name in how.people if (name, "default") in tables]
+    block = questions_a_scenario(asked) if asked else None
     one: dict[str, _Respondent] = {}
     for name in names:
         tell(f"{name}: figures")
-        one[name] = _Respondent(name, tables, told.get(name), boot, how)
+        one[name] = _Respondent(name, tables, told.get(name), boot, how, block)
     roles = adjusted(tuple(r.roles for r in one.values() if r.roles is not None))
     by_name = {role.respondent: role for role in roles}
     results = tuple(found.result(by_name.get(name)) for name, found in one.items())
@@ -206,7 +214,9 @@ class _Respondent:
         answers: Answers | None,
         boot: Bootstrap,
         how: Settings,
+        block: int | None,
     ) -> None:
+        self.block = block
         self.name, self.answers, self.boot, self.how = name, answers, boot, how
         self.tables = [table for (of, _), table in tables.items() if of == name]
         default = tables.get((name, "default"))
@@ -233,7 +243,12 @@ class _Respondent:
         matched = None
         if table is not None and how.match_length is not None and not self.person:
             matched = matched_length(
-                table, self.answers, how.match_length, seed=how.seed, key=how.key
+                table,
+                self.answers,
+                how.match_length,
+                seed=how.seed,
+                key=how.key,
+                per_scenario=self.block,
             )
         told = None
         if self.answers is not None and self.runs is not None:

@@ -14,13 +14,13 @@ from valact_eval.errors import ValactError
 from valact_eval.stats.circle import PVQ40_KEY
 from valact_eval.stats.declared import Key, value_scores
 from valact_eval.stats.enacted import correlate
-from valact_eval.stats.estimate import Floats, number
+from valact_eval.stats.estimate import Floats, Ints, number
 from valact_eval.stats.reference import mean_profile
 from valact_eval.stats.resample import uniforms
 from valact_eval.stats.simulate import Respondent, deal, picks, shares_of, utilities_of
 from valact_eval.stats.table import Answers, Choices
 
-TIMES: Final = 1000
+TIMES: Final = 500
 
 
 @dataclass(frozen=True)
@@ -36,6 +36,9 @@ class Spread:
 class MatchedLength:
     """A model cut to ``items`` questions of one prompt and one questionnaire run, many times.
 
+    ``per_scenario`` questions are drawn from a scenario, as for the people it stands beside:
+    whole scenarios offer each value equally often, and so are less noisy than questions drawn
+    at random (None).
     ``pearson`` is its declared-enacted r at this length; ``with_itself`` the r of two such
     enacted profiles of the same model, drawn apart (they share questions where ``items`` is a
     large part of the test): what two people who are alike would show.
@@ -43,6 +46,7 @@ class MatchedLength:
 
     respondent: str
     items: int
+    per_scenario: int | None
     times: int
     pearson: Spread | None
     with_itself: Spread
@@ -62,6 +66,7 @@ class HumanContrast:
     model: str
     people: int
     items: int
+    per_scenario: int
     people_r: Spread | None
     model_r: Spread | None
     difference: float | None
@@ -100,11 +105,13 @@ def short_profiles(
     times: int = TIMES,
     seed: int = 0,
     key: Key = PVQ40_KEY,
+    per_scenario: int | None = None,
 ) -> tuple[Floats, Floats | None]:
     """Enacted shares (times x 10) from ``items`` answers each, and declared scores of one run.
 
-    Each draw takes valid answers of one prompt (the prompts in turn) without replacement, and
-    one questionnaire run of one prompt.
+    Each draw takes valid answers of one prompt (the prompts in turn) without replacement, at
+    most ``per_scenario`` of a scenario while there are enough, and one questionnaire run of one
+    prompt.
 
     Raises:
         ValactError: a prompt has fewer valid answers than ``items``.
@@ -120,13 +127,15 @@ def short_profiles(
                 f"--match-length {items}: {table.respondent} has only {len(rows)} valid answers "
                 f"under prompt {table.variants[variant]}; give {len(rows)} or less"
             )
-        if not len(turns):
-            continue
-        ids = [f"{table.questions[q]}" for q in ok.question[rows]]
+        ids = [table.questions[question] for question in ok.question[rows]]
         keys = uniforms(ids, len(turns), f"{seed}/length/{variant}")
-        taken = np.argpartition(keys, items - 1, axis=1)[:, :items]
-        for turn, places in zip(turns, taken, strict=True):
-            enacted[turn] = np.bincount(value[rows[places]], minlength=10) / items
+        if per_scenario is not None:
+            keys = _by_scenario(keys, ok.scenario[rows], table, per_scenario, f"{seed}/{variant}")
+        if len(turns):
+            taken = np.argpartition(keys, items - 1, axis=1)[:, :items]
+            chosen = value[rows][taken] + 10 * np.arange(len(turns))[:, None]
+            counted = np.bincount(chosen.ravel(), minlength=10 * len(turns))
+            enacted[turns] = counted.reshape(-1, 10) / items
     if answers is None:
         return enacted, None
     scores: Floats = value_scores(answers, key).reshape(-1, 10)
@@ -144,16 +153,17 @@ def matched_length(
     times: int = TIMES,
     seed: int = 0,
     key: Key = PVQ40_KEY,
+    per_scenario: int | None = None,
 ) -> MatchedLength:
     """A model as if it had answered only ``items`` questions and one questionnaire."""
-    enacted, declared = short_profiles(table, answers, items, times, seed, key)
+    enacted, declared = short_profiles(table, answers, items, times, seed, key, per_scenario)
     # a draw and the one after the next round of prompts have one prompt and other questions
     step = len(table.variants)
     r = None if declared is None else _spread(correlate(enacted, declared))
     with_itself = _spread(correlate(enacted[:-step], enacted[step:]))
     if with_itself is None:
         with_itself = Spread(np.nan, np.nan, np.nan)
-    return MatchedLength(table.respondent, items, times, r, with_itself)
+    return MatchedLength(table.respondent, items, per_scenario, times, r, with_itself)
 
 
 def contrast(
@@ -183,12 +193,13 @@ def contrast(
             f"--match-length {items}: a person has only {fewest} valid answers; "
             f"give {fewest} or less"
         )
-    found = matched_length(*model, items, times, seed, key)
+    block = questions_a_scenario([choices for choices, _ in people])
+    found = matched_length(*model, items, times, seed, key, block)
     shares, rs = [], []
     for choices, answers in people:
         # a person sees a question once, under whatever wording
         one = replace(choices, variants=(0,), variant=np.zeros_like(choices.variant))
-        acted, told = short_profiles(one, answers, items, 1, seed, key)
+        acted, told = short_profiles(one, answers, items, 1, seed, key, block)
         shares.append(acted[0])
         if told is not None:
             rs.append(float(correlate(acted[0], told[0])))
@@ -203,6 +214,7 @@ def contrast(
         model=model[0].respondent,
         people=len(people),
         items=items,
+        per_scenario=block,
         people_r=people_r,
         model_r=model_r,
         difference=difference,
@@ -210,6 +222,15 @@ def contrast(
         between_people=_spread(_between(np.array(shares))),
         model_with_itself=found.with_itself,
     )
+
+
+def questions_a_scenario(people: Sequence[Choices]) -> int:
+    """How many questions of a scenario a person was asked: the median over both."""
+    counted = []
+    for choices in people:
+        asked = np.unique(np.stack([choices.scenario, choices.question]), axis=1)
+        counted += np.unique(asked[0], return_counts=True)[1].tolist()
+    return max(1, round(float(np.median(counted))))
 
 
 def identical_people(
@@ -255,6 +276,26 @@ def identical_people(
         declared_high=float(np.mean([r.max() for r in with_declared])),
         declared_true=number(true),
     )
+
+
+def _by_scenario(
+    keys: Floats, scenario: Ints, table: Choices, per_scenario: int, purpose: str
+) -> Floats:
+    """Keys (draws x answers) that put answers in the order of randomly ordered scenarios.
+
+    Answers beyond the first ``per_scenario`` of a scenario come after all others.
+    """
+    present, code = np.unique(scenario, return_inverse=True)
+    ids = [table.scenarios[s] for s in present]
+    turn = uniforms(ids, len(keys), f"length/{purpose}")[:, code]
+    found = np.empty_like(keys)
+    for draw, (own, among) in enumerate(zip(keys, turn, strict=True)):
+        order = np.lexsort((own, among))
+        first = np.flatnonzero(np.diff(code[order], prepend=-1))
+        place = np.arange(len(order)) - np.repeat(first, np.diff(first, append=len(order)))
+        # the last term only breaks ties
+        found[draw, order] = among[order] + (place >= per_scenario) + 1e-9 * place
+    return found
 
 
 def _between(profiles: Floats) -> Floats:
