@@ -3,13 +3,15 @@ from collections import Counter
 import numpy as np
 import polars as pl
 import pytest
-from eval_stats import SLOPE, boot_of, default_of
+from eval_stats import SLOPE, answers_of, boot_of, default_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from valact_eval.key import VALUES
 from valact_eval.stats.bias import bias, same_family
-from valact_eval.stats.enacted import correlate, domains, enacted, ranks
+from valact_eval.stats.declared import profile, run_bootstrap
+from valact_eval.stats.domains import domains
+from valact_eval.stats.enacted import correlate, enacted, ranks
 from valact_eval.stats.logit import choice_model
 from valact_eval.stats.outcomes import summary
 from valact_eval.stats.prompts import prompt_sensitivity
@@ -144,13 +146,20 @@ def test_families(one, two, same):
 
 def test_domains():
     table = default_of(Respondent("m", utilities=SLOPE), 100)
-    found = domains(*with_boot(table))
+    told = answers_of(Respondent("m", declared=tuple(np.linspace(2, 5, 10))))
+    boot, scores = boot_of(table), profile(told, run_bootstrap(told, 400, 0))
+    found = domains(table, boot, (scores, len(told.runs)))
     assert [row.domain for row in found] == sorted(table.domains)
     assert sum(row.n for row in found) == table.ok.sum()
     for row in found:
-        assert sum(share.estimate for share in row.enacted_share) == pytest.approx(1)
+        shares = [value.enacted_share for value in row.enacted.values]
+        assert sum(share.estimate for share in shares) == pytest.approx(1)
+        assert shares[0].clusters == 20
         assert row.r_with_overall > 0.8
-        assert row.enacted_share[0].clusters == 20
+        r = np.corrcoef([share.estimate for share in shares], scores.figures)[0, 1]
+        assert row.declared_pearson.estimate == pytest.approx(r)
+        assert row.declared_pearson.low < r < row.declared_pearson.high
+    assert domains(table, boot)[0].declared_pearson is None
 
 
 @given(st.lists(st.integers(0, 5), min_size=3, max_size=12))

@@ -25,7 +25,8 @@ from valact_eval.stats.declared import (
     profile,
     run_bootstrap,
 )
-from valact_eval.stats.enacted import DomainShares, Enacted, domains, enacted, profiles
+from valact_eval.stats.domains import DomainResult, domains
+from valact_eval.stats.enacted import Enacted, enacted, profiles
 from valact_eval.stats.estimate import as_plain
 from valact_eval.stats.gap import Gap, Measure, gap
 from valact_eval.stats.groups import GroupTest, group_tests
@@ -57,7 +58,7 @@ class RespondentResult:
     person: bool
     tasks: tuple[TaskSummary, ...]
     enacted: Enacted | None
-    domains: tuple[DomainShares, ...]
+    domains: tuple[DomainResult, ...]
     choice_model: ChoiceModel | None
     bias: Bias | None
     prompts: PromptSensitivity | None
@@ -250,15 +251,16 @@ class _Respondent:
                 key=how.key,
                 per_scenario=self.block,
             )
-        told = None
+        told = scores = None
         if self.answers is not None and self.runs is not None:
             told = declared(self.answers, self.runs, how.key, level)
+            scores = (profile(self.answers, self.runs, how.key), len(self.answers.runs))
         return RespondentResult(
             respondent=self.name,
             person=self.person,
             tasks=tuple(summary(part, boot, level) for part in self.tables),
             enacted=None if table is None else enacted(table, boot, level),
-            domains=() if table is None else domains(table, boot, level),
+            domains=() if table is None else domains(table, boot, scores, level),
             choice_model=None if table is None else choice_model(table, boot, self.fit, level),
             bias=None if table is None else bias(table, boot, family, level),
             prompts=None if table is None else prompt_sensitivity(table, boot, level),

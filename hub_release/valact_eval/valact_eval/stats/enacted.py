@@ -41,17 +41,6 @@ class Enacted:
     values: tuple[EnactedValue, ...]
 
 
-@dataclass(frozen=True)
-class DomainShares:
-    """Enacted shares in one domain, and the r of this profile with that of all domains."""
-
-    domain: str
-    n: int
-    values: tuple[str, ...]
-    enacted_share: tuple[Estimate, ...]
-    r_with_overall: float | None
-
-
 def by_scenario(table: Choices, code: Ints, size: int, rows: Ints | None = None) -> Floats:
     """Counts answers: scenarios x prompts x ``size`` of ``code`` (-1 is left out).
 
@@ -98,27 +87,6 @@ def enacted(table: Choices, boot: Bootstrap, level: float = 0.95) -> Enacted:
             for v, value in enumerate(VALUES)
         ),
     )
-
-
-def domains(table: Choices, boot: Bootstrap, level: float = 0.95) -> tuple[DomainShares, ...]:
-    """Enacted shares in each domain."""
-    chosen, valid, _ = counts(table)
-    overall = mean_over(ratio(chosen.sum(axis=0), valid.sum(axis=0)), 0)
-    found = []
-    for code in np.unique(table.domain):
-        part = table.where(table.domain == code)
-        chosen, valid, _ = counts(part)
-        shares = mean_over(ratio(chosen.sum(axis=0), valid.sum(axis=0)), 0)
-        found.append(
-            DomainShares(
-                domain=table.domains[code],
-                n=int(valid.sum()),
-                values=VALUES,
-                enacted_share=rate_each(chosen, valid, boot, level=level),
-                r_with_overall=number(float(correlate(shares, overall))),
-            )
-        )
-    return tuple(found)
 
 
 def correlate(a: Floats, b: Floats) -> Floats:
