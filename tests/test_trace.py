@@ -29,6 +29,7 @@ from pipeline.config import Config
 from pipeline.errors import BadInputError, StageError
 from pipeline.paths import SAMPLE_POSTS
 from pipeline.prompts import load_prompt
+from pipeline.stages import stage_names
 from pipeline.trace import Trace, parts, trace
 from pipeline.trace.view import CUT, print_trace
 from tests.conftest import command
@@ -301,6 +302,8 @@ def retold(world: World, server: ChatServer) -> Callable[..., Config]:
             return json.dumps({"situation": f"{RETOLD} {mark}"})
         if schema_fields(body) == ["verdict"]:
             return json.dumps({"verdict": "yes: open_decision"})
+        if "20" in schema_fields(body):
+            return json.dumps(dict.fromkeys(schema_fields(body), "power"))
         return None
 
     server.reply = reply
@@ -322,6 +325,7 @@ def retold(world: World, server: ChatServer) -> Callable[..., Config]:
             "vote.voters": ["v1", "v2"],
             "vote.tie_breaker": "v3",
             "vote.decides": True,
+            "recognise.model": "rewriter",
         }
         return world(**(models | settings | ANY_LIKENESS | changes))
 
@@ -353,15 +357,22 @@ def test_a_retelling_and_the_votes_lead_to_their_calls(
     for vote in found.votes:
         assert (calls[vote.ledger_key].stage, calls[vote.ledger_key].model) == ("vote", vote.model)
         assert calls[vote.ledger_key].prompts[0].file == "prompts/vote.md"
+    for option in found.questions[0].options:
+        assert option.recognised == "power"
+        reading = calls[str(option.recognised_key)]
+        assert (reading.stage, reading.model) == ("recognise", "rewriter")
+        assert reading.prompts[0].file == "prompts/recognise.md"
     assert [call.stage for call in found.calls] == [
         "generate",
         "generate",
+        "recognise",
         "rewrite",
         *["vote"] * 2,
     ]
     text = printed(found)
-    assert "retold by call 3" in text
-    assert "vote          yes (open_decision) by v1, call 4" in text
+    assert text.count("     recognised as power, call 3\n") == 4
+    assert "retold by call 4" in text
+    assert "vote          yes (open_decision) by v1, call 5" in text
     assert found.post.text is not None
     assert found.post.text.split("\n")[0] in text  # the post beside its retelling
     # Without the ledger, and without a drawn pair, the call has no name.
@@ -575,9 +586,10 @@ def test_a_build_that_has_not_finished_tells_what_there_is(world: World) -> None
     config = world()
     post = table(config, "select.pool")["post_id"][0]
     found = trace(config, post)
-    assert found.unbuilt == ("vote", "rewrite", "generate", "compose", "release")
+    later = stage_names()[stage_names().index("select") + 1 :]
+    assert found.unbuilt == later
     assert found.dropped is None
-    assert "not built yet vote, rewrite, generate, compose, release" in printed(found)
+    assert f"not built yet {', '.join(later)}\n" in printed(found)
     with pytest.raises(StageError, match=r"compose/questions.parquet: not there; run"):
         trace(config, "q_0123456789abcdef")
 
@@ -664,7 +676,7 @@ def filled(kind: Any, text: str) -> Any:
     return {str: text, int: 3, float: 0.5, bool: True}[kind]
 
 
-@pytest.mark.parametrize("stage", ["generate", "rewrite", "vote"])
+@pytest.mark.parametrize("stage", ["generate", "recognise", "rewrite", "vote"])
 def test_no_text_on_the_way_is_obeyed(stage: str) -> None:
     found = filled(Trace, NASTY)
     found = dataclasses.replace(found, calls=(dataclasses.replace(found.calls[0], stage=stage),))

@@ -124,10 +124,7 @@ class _Finder:
         spare: bool,
     ) -> Trace:
         scenario_id = scenario["scenario_id"] if scenario else ""
-        actions = {
-            row["action_id"]: row
-            for row in self._tables.rows_if_built("generate.actions", scenario_id=scenario_id)
-        }
+        actions = self._actions(scenario_id)
         wrong = self._violations(scenario_id)
         found = tuple(self._question(row, actions, wrong, only) for row in questions)
         placed = [option for question in found for option in question.options]
@@ -141,6 +138,10 @@ class _Finder:
             self._calls.add("generate", option.generator, option.ledger_key, told)
         for violation in (v for option in (*placed, *left) for v in option.violations):
             self._calls.add("generate", violation.generator, violation.ledger_key)
+        reader = str(self._tables.setting("recognise", "recognise.model"))
+        for option in (*placed, *left):
+            if option.recognised_key:
+                self._calls.add("recognise", reader, option.recognised_key)
         told_of = self._scenario(scenario) if scenario else None
         votes = tuple(self._votes(post_id))
         ended = posts.dropped(self._tables, post_id, scenario_id)
@@ -173,6 +174,18 @@ class _Finder:
             alone = [f"{ended.item} {value}" for value in value_ids()]
             for item in (ended.item, *alone):
                 self._calls.add_about("generate", models, item)
+
+    def _actions(self, scenario_id: str) -> dict[str, Row]:
+        """Return a scenario's actions by id, each with what the blind recogniser reads in it."""
+        rows = self._tables.rows_if_built("generate.actions", scenario_id=scenario_id)
+        read = {
+            row["action_id"]: {
+                "recognised": row["recognised"],
+                "recognised_key": row["ledger_key"],
+            }
+            for row in self._tables.rows_if_built("recognise.actions", scenario_id=scenario_id)
+        }
+        return {row["action_id"]: {**row, **read.get(row["action_id"], {})} for row in rows}
 
     def _violations(self, scenario_id: str) -> list[Violation]:
         name = "generate.violations"
@@ -273,4 +286,6 @@ def _option(
         flags=None if flags is None else tuple(flags),
         askings=row.get("askings"),
         violations=tuple(one for one in wrong if (one.generator, one.value) == place),
+        recognised=row.get("recognised"),
+        recognised_key=row.get("recognised_key"),
     )

@@ -100,6 +100,9 @@ class Option:
         flags: Codes of what validators found and let pass; None if the build keeps no such notes.
         askings: Times an action was asked for here; None likewise.
         violations: What was wrong with it, and with those that were written before it.
+        recognised: The value that the blind recogniser reads in it; "" if it gave no usable
+            answer, None if there was none.
+        recognised_key: Key of the call in which it did.
     """
 
     letter: str | None
@@ -112,6 +115,8 @@ class Option:
     flags: tuple[str, ...] | None
     askings: int | None
     violations: tuple[Violation, ...]
+    recognised: str | None
+    recognised_key: str | None
 
 
 @dataclass(frozen=True)

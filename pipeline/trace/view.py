@@ -53,6 +53,7 @@ class _View:
             for option in found.spare:
                 self._option(option)
         self._calls("generate")
+        self._calls("recognise")
         if found.scenario:
             self._scenario(found.scenario)
         self._calls("rewrite")
@@ -98,6 +99,10 @@ class _View:
             self._line(f"flagged: {', '.join(unexplained)}", 5)
         for violation in option.violations:
             self._violation(violation, kept=violation.action == option.action)
+
+        if option.recognised_key:
+            read = option.recognised or "nothing (no usable answer)"
+            self._line(f"recognised as {read}, call {self._number[option.recognised_key]}", 5)
 
     def _violation(self, found: Violation, *, kept: bool) -> None:
         what = "flagged" if kept else "rejected" if found.rejects else "noted"
