@@ -95,6 +95,7 @@ def test_exactly_the_similar_texts_are_found_whatever_the_parts(
     least = Thresholds(jaccard, containment, inside=5)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(prefixes, "_TEXTS_AT_ONCE", cut)
+        patch.setattr(prefixes, "_WORDS_AT_ONCE", cut)
         patch.setattr(prefixes, "_SHINGLES_A_PART", cut * 20)
         patch.setattr(bags, "_PAIRS_AT_ONCE", cut)
         found = similar(pl.Series([" ".join(text) for text in texts]), size, least, least)

@@ -9,9 +9,12 @@ faster than MinHash too (see benchmarks/).
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
+import numpy.typing as npt
 import polars as pl
 from scipy.sparse import csr_array
 
@@ -20,6 +23,7 @@ from pipeline.duplicates.floors import Floors
 from pipeline.duplicates.shingles import shingles
 
 _TEXTS_AT_ONCE = 50_000
+_WORDS_AT_ONCE = 5_000_000
 _SHINGLES_A_PART = 20_000_000
 _LARGEST_GROUP = 1_000  # texts that share one rare shingle; more of them are a crowd
 
@@ -80,27 +84,23 @@ class Index:
     @classmethod
     def of(cls, texts: pl.Series, shingle_words: int) -> Index:
         """Return the shingles of `texts`."""
-        words = int(texts.str.count_matches(" ").sum() or 0) + len(texts)
-        many = 1 + words // _SHINGLES_A_PART
-        heaps: list[list[pl.DataFrame]] = [[] for _ in range(many)]
+        counts = texts.str.count_matches(" ").to_numpy().astype(np.int64) + 1
+        heaps = [_Heap() for _ in range(1 + int(counts.sum()) // _SHINGLES_A_PART)]
         sizes = np.zeros(len(texts), dtype=np.int64)
-        for start in range(0, len(texts), _TEXTS_AT_ONCE):
-            some = shingles(texts.slice(start, _TEXTS_AT_ONCE), shingle_words, start)
-            sizes += np.bincount(some["row"].to_numpy(), minlength=len(texts))
+        for start, end in _portions(counts, _WORDS_AT_ONCE):
+            rows, hashes = shingles(texts[start:end], shingle_words, start)
+            sizes += np.bincount(rows, minlength=len(texts))
+            place = hashes % np.uint64(len(heaps))
             for k, heap in enumerate(heaps):
-                heap.append(some.filter(pl.col("hash") % many == k) if many > 1 else some)
+                heap.add(rows[place == k], hashes[place == k])
         parts = []
-        alone = sizes.copy()
+        borne = np.zeros(len(texts), dtype=np.int64)
         while heaps:
-            part = (
-                pl.concat(heaps.pop())
-                .with_columns(df=pl.len().over("hash"))
-                .filter(pl.col("df") > 1)
-                .sort("row")
-            )
-            alone -= np.bincount(part["row"].to_numpy(), minlength=len(texts))
+            part, again = heaps.pop().common()
+            sizes -= np.bincount(again, minlength=len(texts))
+            borne += np.bincount(part["row"].to_numpy(), minlength=len(texts))
             parts.append(part)
-        return cls(parts, sizes, alone)
+        return cls(parts, sizes, sizes - borne)
 
     def bags(self) -> Bags:
         """Return the shingles as sets; those of one text alone are left out."""
@@ -165,6 +165,30 @@ class Index:
 
 
 @dataclass
+class _Heap:
+    """Shingles as they come, some of them more than once."""
+
+    rows: list[npt.NDArray[np.uint32]] = field(default_factory=list)
+    hashes: list[npt.NDArray[np.uint64]] = field(default_factory=list)
+
+    def add(self, rows: npt.NDArray[np.uint32], hashes: npt.NDArray[np.uint64]) -> None:
+        self.rows.append(rows)
+        self.hashes.append(hashes)
+
+    def common(self) -> tuple[pl.DataFrame, Rows]:
+        """Return those of several texts, as a part of an index, and the rows of the repeated."""
+        rows, hashes = np.concatenate(self.rows), np.concatenate(self.hashes)
+        ordered = np.sort(hashes)
+        several = pl.Series("hash", np.unique(ordered[1:][ordered[1:] == ordered[:-1]]))
+        table = pl.DataFrame({"row": rows, "hash": hashes})
+        table = table.join(several.to_frame(), on="hash", how="semi").sort("row", "hash")
+        repeated = (table["row"] == table["row"].shift()) & (table["hash"] == table["hash"].shift())
+        repeated = repeated.fill_null(value=False)
+        part = table.filter(~repeated).with_columns(df=pl.len().over("hash"))
+        return part.filter(pl.col("df") > 1), table["row"].filter(repeated).to_numpy()
+
+
+@dataclass
 class _Finder:
     """Collects candidates part by part."""
 
@@ -203,6 +227,13 @@ class _Finder:
     def _crowd(self, bearing: pl.DataFrame, asking: pl.DataFrame) -> None:
         rows, asks = (_rows_by_hash(table) for table in (bearing, asking))
         self._crowds += [Crowd(some, asks[key], key) for key, some in rows.items()]
+
+
+def _portions(counts: Rows, most: int) -> Iterator[tuple[int, int]]:
+    """Yield runs of rows (first, after the last) of about `most` in all."""
+    before = np.cumsum(counts) - counts
+    firsts = np.flatnonzero(np.diff(before // most, prepend=-1))
+    yield from itertools.pairwise([*firsts.tolist(), len(counts)])
 
 
 def _rows_by_hash(table: pl.DataFrame) -> dict[int, Rows]:
