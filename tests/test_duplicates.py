@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from pipeline import schema
 from pipeline.config import DedupConfig
-from pipeline.duplicates import bags, find, prefixes
+from pipeline.duplicates import find, prefixes, sets
 from pipeline.duplicates.lexical import Thresholds, similar
 from pipeline.duplicates.normal import compared, normal
 from pipeline.duplicates.stars import FOUND, METHODS, kept_rows, stars
@@ -94,10 +94,11 @@ def test_exactly_the_similar_texts_are_found_whatever_the_parts(
 ) -> None:
     least = Thresholds(jaccard, containment, inside=5)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(prefixes, "_TEXTS_AT_ONCE", cut)
-        patch.setattr(prefixes, "_WORDS_AT_ONCE", cut)
-        patch.setattr(prefixes, "_SHINGLES_A_PART", cut * 20)
-        patch.setattr(bags, "_PAIRS_AT_ONCE", cut)
+        patch.setattr(sets, "_WORDS_AT_ONCE", cut)
+        patch.setattr(sets, "_SHINGLES_A_HEAP", cut * 20)
+        patch.setattr(sets, "_BYTES_IN_MEMORY", cut * 20)
+        patch.setattr(sets, "_PAIRS_AT_ONCE", cut)
+        patch.setattr(prefixes, "_PAIRS_AT_ONCE", cut)
         found = similar(pl.Series([" ".join(text) for text in texts]), size, least, least)
     truth = {
         (a, b): alike(texts[a], texts[b], size, least.inside)

@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 import numpy as np
 import polars as pl
 
-from pipeline.duplicates.bags import LEXICAL, Bags, Rows
 from pipeline.duplicates.floors import Marks, Thresholds
 from pipeline.duplicates.prefixes import Crowd
+from pipeline.duplicates.sets import LEXICAL, Rows, ShingleSets
 
 
 @dataclass
@@ -21,7 +21,7 @@ class Groups:
     so on with the rest.
     """
 
-    bags: Bags
+    sets: ShingleSets
     least: Thresholds
     enough: Thresholds
     set_aside: set[int] = field(default_factory=set)
@@ -29,7 +29,7 @@ class Groups:
 
     def take(self, crowds: Iterable[Crowd]) -> None:
         """Compare the texts of each crowd, the largest first."""
-        for crowd in sorted(crowds, key=lambda crowd: (-len(crowd.rows), crowd.shingle)):
+        for crowd in sorted(crowds, key=lambda crowd: (-len(crowd.rows), crowd.rows.tolist())):
             rows = np.setdiff1d(crowd.rows, list(self.set_aside))
             self._compare(rows, np.isin(rows, crowd.asking))
 
@@ -38,13 +38,13 @@ class Groups:
         return pl.concat([pl.DataFrame(schema=LEXICAL), *self._found])
 
     def _compare(self, rows: Rows, asking: Marks) -> None:
-        matrix = self.bags.matrix[rows]
+        matrix = self.sets.matrix[rows]
         left: Rows = np.arange(len(rows))
         while asking[left].any():
             best, left = left[0], left[1:]
             others = left if asking[best] else left[asking[left]]
             shared = matrix[others] @ matrix[[best]].toarray().ravel()
-            like = self.bags.reaching(
+            like = self.sets.reaching(
                 np.full(len(others), rows[best]), rows[others], shared, self.least
             )
             self._found.append(like)

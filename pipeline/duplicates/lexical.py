@@ -14,10 +14,10 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
-from pipeline.duplicates.bags import LEXICAL, Bags, Rows
 from pipeline.duplicates.floors import Floors, Thresholds
 from pipeline.duplicates.groups import Groups
-from pipeline.duplicates.prefixes import Candidates, Index
+from pipeline.duplicates.prefixes import Candidates, candidates
+from pipeline.duplicates.sets import LEXICAL, Rows, ShingleSets
 
 __all__ = ["EXACT_TEXTS", "LEXICAL", "Found", "Thresholds", "similar"]
 
@@ -56,33 +56,34 @@ def similar(texts: pl.Series, shingle_words: int, least: Thresholds, enough: Thr
     if texts.is_empty():
         return Found(pl.DataFrame(schema=LEXICAL), np.empty(0, dtype=np.int64))
     if len(texts) <= EXACT_TEXTS:
-        index = Index.of(texts, shingle_words)
-        found = index.candidates(Floors.of(least, shingle_words, shingle_words))
-        return _measured(found, index.bags(), np.arange(len(texts)), least, enough)
+        sets = ShingleSets.of(texts, shingle_words)
+        found = candidates(sets, Floors.of(least, shingle_words, shingle_words))
+        return _measured(found, sets, np.arange(len(texts)), least, enough)
     found = _by_long_shingles(texts, shingle_words, least)
     rows = found.rows()
     if not len(rows):
         return Found(pl.DataFrame(schema=LEXICAL), rows)
-    bags = Index.of(texts.gather(rows), shingle_words).bags()
-    return _measured(found, bags, rows, least, enough)
+    sets = ShingleSets.of(texts.gather(rows), shingle_words)
+    return _measured(found, sets, rows, least, enough)
 
 
 def _by_long_shingles(texts: pl.Series, shingle_words: int, least: Thresholds) -> Candidates:
     words = _LONGER * shingle_words
-    index = Index.of(texts, words)
+    sets = ShingleSets.of(texts, words)
     floors = Floors.of(least, shingle_words, words)
-    found = index.candidates(floors)
-    return Candidates(index.bags().sharing(found.pairs, floors), found.crowds)
+    found = candidates(sets, floors)
+    enough = sets.sharing(found.a, found.b, floors)
+    return Candidates(found.a[enough], found.b[enough], found.crowds)
 
 
 def _measured(
-    found: Candidates, bags: Bags, rows: Rows, least: Thresholds, enough: Thresholds
+    found: Candidates, sets: ShingleSets, rows: Rows, least: Thresholds, enough: Thresholds
 ) -> Found:
-    """Return the candidates that reach a threshold; `bags` holds only the texts `rows`."""
-    groups = Groups(bags, least, enough)
+    """Return the candidates that reach a threshold; `sets` holds only the texts `rows`."""
+    groups = Groups(sets, least, enough)
     groups.take(crowd.at(rows) for crowd in found.crowds)
-    a, b = (np.searchsorted(rows, found.pairs[name].to_numpy()) for name in ("a", "b"))
-    pairs = pl.concat([bags.measured(a, b, least), groups.pairs()]).unique()
+    a, b = (np.searchsorted(rows, side) for side in (found.a, found.b))
+    pairs = pl.concat([sets.measured(a, b, least), groups.pairs()]).unique()
     number = pl.Series(rows, dtype=pl.UInt32)
     named = pairs.with_columns(a=number.gather(pairs["a"]), b=number.gather(pairs["b"]))
     return Found(named.sort("a", "b"), rows[sorted(groups.set_aside)])
