@@ -284,8 +284,7 @@ def test_normal_words_stay_as_they_are(text: str) -> None:
     ],
 )
 def test_short_bodies_are_compared_with_their_titles(title: str, body: str, words: str) -> None:
-    table = pl.DataFrame({"title": [title], "body": [body]})
-    assert table.select(compared(pl.col("title"), pl.col("body"))).item() == words
+    assert compared(pl.Series([title]), pl.Series([body])).to_list() == [words]
 
 
 @pytest.mark.parametrize(

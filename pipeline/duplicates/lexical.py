@@ -21,7 +21,7 @@ from pipeline.duplicates.sets import LEXICAL, Rows, ShingleSets
 
 __all__ = ["EXACT_TEXTS", "LEXICAL", "Found", "Thresholds", "similar"]
 
-EXACT_TEXTS = 100_000
+EXACT_TEXTS = 200_000
 """Up to so many texts no pair is missed; that takes time that grows with the square of them."""
 
 _LONGER = 2  # times the words of a shingle, beyond

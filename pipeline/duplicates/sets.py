@@ -52,9 +52,11 @@ class ShingleSets:
         for start, end in portions(counts, _WORDS_AT_ONCE):
             rows, hashes = shingles(texts[start:end], words, start)
             sizes += np.bincount(rows, minlength=len(texts))
-            place = hashes % np.uint64(len(heaps))
-            for k, heap in enumerate(heaps):
-                heap.add(rows[place == k], hashes[place == k])
+            place = (hashes % np.uint64(len(heaps))).astype(np.uint16)
+            order = np.argsort(place, kind="stable")
+            ends = np.cumsum(np.bincount(place, minlength=len(heaps)))[:-1]
+            for heap, some in zip(heaps, np.split(order, ends), strict=True):
+                heap.add(rows[some], hashes[some])
         borne, bearers, known = [], [], 0
         while heaps:
             table, repeated = heaps.pop().common()
