@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from pipeline import build as runner
 from pipeline.config import Config
@@ -21,6 +22,9 @@ from tests.loopback import ChatServer, chat_server
 
 DEMO = ROOT / "configs" / "demo.toml"
 PRICES = ROOT / "tests" / "prices.toml"
+# A busy machine is no failure: nothing here is judged by how long it takes.
+settings.register_profile("any speed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("any speed")
 SECRET = "sk-this-must-never-be-seen-anywhere"
 
 
