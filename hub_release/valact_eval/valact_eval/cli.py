@@ -1,116 +1,202 @@
-"""The command ``valact-eval``: ``run`` a model on a release, ``score`` a predictions file."""
+"""The command ``valact-eval``: ``run`` models on a release, ``score`` predictions files."""
 
 import os
-import re
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from valact_eval.data import Release, load_release
+from valact_eval.asks import ALL_TASKS, RUNS, VARIANTS, Setup, Unit, question_units, run_units
+from valact_eval.cost import parse_prices
+from valact_eval.data import load_release
 from valact_eval.errors import ValactError
-from valact_eval.figures import TASKS, Prediction, read_predictions, table, write_predictions
+from valact_eval.figures import report
+from valact_eval.journal import Journal
+from valact_eval.predictions import read_predictions
 
+if TYPE_CHECKING:
+    pass
+
+INCOMPLETE = 3
+_HTTP = ("aiohttp", "httpx")
 app = typer.Typer(add_completion=False, no_args_is_help=False, rich_markup_mode=None)
 
 
 @app.command()
 def run(
-    data: Annotated[str, typer.Argument(help="Release folder, or owner/name on the hub.")],
-    task: Annotated[str, typer.Option(help="default, selection or adoption.")],
-    model: Annotated[str, typer.Option(help="Inspect model, as openai-api/local/NAME.")],
-    out: Annotated[Path, typer.Option(help="Folder for predictions.jsonl and Inspect's log.")],
+    data: Annotated[
+        str | None,
+        typer.Argument(help="Release folder, or owner/name[@tag] on the hub; declared needs none."),
+    ] = None,
+    model: Annotated[
+        list[str] | None, typer.Option(help="Inspect model, as openai-api/local/NAME; repeatable.")
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder for predictions and logs.")] = None,
+    task: Annotated[
+        list[str] | None,
+        typer.Option(help="default, selection, adoption or declared; repeatable; else all four."),
+    ] = None,
+    respondent: Annotated[
+        list[str] | None, typer.Option(help="Name in the predictions, one a --model; else its own.")
+    ] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="Only the first questions.")] = None,
-    max_tokens: Annotated[int, typer.Option(min=1, help="Limit of one reply.")] = 256,
+    scenarios: Annotated[
+        int | None, typer.Option(min=1, help="Only the questions of the first scenarios.")
+    ] = None,
+    domain: Annotated[list[str] | None, typer.Option(help="Only this domain; repeatable.")] = None,
+    variants: Annotated[int, typer.Option(min=1, help="Prompt variants.")] = VARIANTS,
+    order: Annotated[
+        str, typer.Option(help="Options shifted by variant, or as published.")
+    ] = "shifted",
+    describe: Annotated[
+        str, typer.Option(help="Values by definition, or by items of --pvq as published.")
+    ] = "definition",
+    pvq: Annotated[
+        Path | None, typer.Option(help="Your copy of the PVQ-40: CSV with item and text.")
+    ] = None,
+    runs: Annotated[int, typer.Option(min=1, help="Shuffled questionnaires a variant.")] = RUNS,
+    form: Annotated[str, typer.Option(help="Items together in a prompt, or single.")] = "together",
+    declared_prompts: Annotated[
+        Path | None, typer.Option(help="Prompt file for the questionnaire, as in its language.")
+    ] = None,
+    constrained: Annotated[
+        bool, typer.Option(help="Choose by the letters' log-probabilities.")
+    ] = False,
+    temperature: Annotated[float, typer.Option(min=0)] = 0.0,
+    max_tokens: Annotated[
+        int | None, typer.Option(min=1, help="Limit of a reply: 256, 1024 for forty items.")
+    ] = None,
+    reasoning_effort: Annotated[str | None, typer.Option(help="For models that reason.")] = None,
+    extra_body: Annotated[str | None, typer.Option(help="JSON added to every request.")] = None,
+    base_url: Annotated[str | None, typer.Option(help="Of the model's server.")] = None,
+    model_arg: Annotated[
+        list[str] | None, typer.Option("--model-arg", "-M", help="NAME=VALUE for the provider.")
+    ] = None,
+    http: Annotated[str, typer.Option(help="aiohttp or httpx, for OpenAI-like servers.")] = (
+        "aiohttp"
+    ),
+    max_connections: Annotated[int | None, typer.Option(min=1, help="Requests at once.")] = None,
     max_retries: Annotated[int, typer.Option(min=0, help="Per request, 3 s and doubling.")] = 3,
-    overwrite: Annotated[bool, typer.Option(help="Replace predictions.jsonl.")] = False,
+    cache: Annotated[bool, typer.Option(help="Keep replies in Inspect's cache.")] = False,
+    price: Annotated[
+        list[str] | None,
+        typer.Option(help="IN/OUT or MODEL=IN/OUT, dollars a million tokens; repeatable."),
+    ] = None,
+    max_cost: Annotated[
+        float | None, typer.Option(min=0, help="Dollars, over all starts of this --out.")
+    ] = None,
+    estimate: Annotated[bool, typer.Option(help="Only say what it would cost.")] = False,
+    overwrite: Annotated[bool, typer.Option(help="Forget what --out holds.")] = False,
 ) -> None:
-    """Ask MODEL the questions of DATA, write OUT/predictions.jsonl and print its figures."""
-    path = out / "predictions.jsonl"
-    if task not in TASKS:
-        raise ValactError(f"--task {task}: no such task; give one of {', '.join(TASKS)}")
-    if path.exists() and not overwrite:
-        raise ValactError(f"{path}: exists already; give another --out or --overwrite")
-    release = load_release(data)
+    """Ask every MODEL the tasks on DATA, keep the predictions in OUT and print their figures.
+
+    Run again, it asks only what is not answered yet. Exit code 3: some is still missing.
+    """
+    tasks = list(dict.fromkeys(task or ALL_TASKS))
+    for name in tasks:
+        if name not in ALL_TASKS:
+            raise ValactError(f"--task {name}: no such task; give one of {', '.join(ALL_TASKS)}")
+    models = model or []
+    if not models or out is None:
+        raise ValactError(
+            f"{'--out' if models else '--model'} is missing; see valact-eval run --help"
+        )
+    names = _respondents(models, respondent or [])
+    if http not in _HTTP:
+        raise ValactError(f"--http {http}: give {' or '.join(_HTTP)}")
+    prices = parse_prices(price or [], models)
+    choices = [name for name in tasks if name != "declared"]
+    if choices and data is None:
+        raise ValactError(f"task {choices[0]} needs DATA, a release folder or owner/name")
+    release = load_release(data) if choices and data else None
+    setup = Setup(release, order, describe, form, pvq, declared_prompts)
+    setup.check_variants(tasks, variants)
+    questions = release.pick(domain or [], limit, scenarios) if release else ()
+    units: dict[str, list[Unit]] = {
+        name: question_units(name, questions, variants) for name in choices
+    }
+    if "declared" in tasks:
+        units["declared"] = run_units(runs, variants)
+        print(f"questionnaire: {setup.instrument.name}", file=sys.stderr)
+
+    # Inspect takes seconds to import, and bad input should not wait for it
+    from valact_eval.models import generate_config, open_model, parse_args, shown_args
+    from valact_eval.run import Limits, Respondent, ask_all, say
+
+    args = parse_args(model_arg or [])
+    config = generate_config(
+        max_retries=max_retries,
+        max_connections=max_connections,
+        reasoning_effort=reasoning_effort,
+        extra_body=extra_body,
+        cache=cache,
+    )
+    settings = {
+        "base_url": base_url,
+        "model_args": shown_args(args),
+        "reasoning_effort": reasoning_effort,
+        "extra_body": extra_body,
+    }
+    respondents = [
+        Respondent(
+            name,
+            open_model(title, base_url=base_url, args=args, config=config, http=http),
+            {"model": title, **{k: v for k, v in settings.items() if v}},
+            prices.get(title),
+        )
+        for name, title in names.items()
+    ]
+    longest = {name: max_tokens or (1024 if name == "declared" else 256) for name in units}
+    journal = Journal.open(out, overwrite)
     try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise ValactError(f"{out}: {error.strerror}; give another --out") from error
-    write_predictions(path, _ask(release, task, model, out, limit, max_tokens, max_retries))
-    print(table(read_predictions(path, release), release))
+        limits = Limits(longest, temperature, constrained)
+        missing = ask_all(setup, journal, respondents, units, limits, max_cost, estimate)
+        if estimate:
+            return
+        journal.finish()
+        found = read_predictions([out])
+    finally:
+        journal.close()
+    print(report(found))
+    if missing:
+        say(missing)
+        raise typer.Exit(INCOMPLETE)
 
 
 @app.command()
 def score(
-    predictions: Annotated[Path, typer.Argument(help="A predictions.jsonl of `run`.")],
-    data: Annotated[str, typer.Argument(help="The release it was made from.")],
+    files: Annotated[
+        list[Path], typer.Argument(help="Predictions files (JSONL, Parquet) or folders of `run`.")
+    ],
 ) -> None:
-    """Print the figures of a predictions file again; no model is asked."""
-    release = load_release(data)
-    print(table(read_predictions(predictions, release), release))
+    """Print the figures of predictions; no model is asked."""
+    print(report(read_predictions(files)))
 
 
 def main() -> None:
     """Runs the command line; bad input ends in one line on stderr and exit code 2."""
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
     try:
-        code = app(standalone_mode=False)
+        code: Any = app(standalone_mode=False)
     except (ValactError, typer.TyperException) as error:
         message = error.format_message() if isinstance(error, typer.TyperException) else str(error)
         print(f"valact-eval: error: {' '.join(message.split())}", file=sys.stderr)
         code = 2
     except (typer.Abort, KeyboardInterrupt):
-        print("valact-eval: interrupted", file=sys.stderr)
+        print("valact-eval: interrupted; the same command again goes on", file=sys.stderr)
         code = 130
     sys.exit(code if isinstance(code, int) else 0)
 
 
-def _ask(
-    release: Release,
-    task: str,
-    model: str,
-    out: Path,
-    limit: int | None,
-    max_tokens: int,
-    max_retries: int,
-) -> list[Prediction]:
-    # Inspect takes seconds to import, and `score` needs none of it
-    from inspect_ai import eval as inspect_eval
-    from inspect_ai.model import get_model
-
-    from valact_eval.tasks import build_task, prediction_of
-
-    built = build_task(task, release, max_tokens)
-    remedy = f"check --model {model} and that its server is up"
-    try:
-        (log,) = inspect_eval(
-            built,
-            model=get_model(model, memoize=False),
-            limit=limit,
-            log_dir=str(out / "logs"),
-            display="rich" if sys.stdout.isatty() else "none",
-            log_level="critical",
-            ctl_server=False,
-            score_display=False,
-            max_retries=max_retries,
-        )
-    # what a provider's constructor raises is its own affair; all of it is about the model
-    except Exception as error:
-        text = re.sub(r"\[/?[a-z]+\]", "", str(getattr(error, "message", error)))  # rich's marks
-        raise ValactError(f"{model}: {text or type(error).__name__}; {remedy}") from error
-    if log.status == "cancelled":
-        raise KeyboardInterrupt
-    if log.status != "success":
-        text = log.error.message if log.error else log.status
-        if match := re.search(r"^RetryError.* raised (\w+)", text):
-            text = f"{match[1]}, retries used up"
-        raise ValactError(f"{model}: {text}; {remedy} (log: {log.location})")
-    return [
-        prediction_of(scored.metadata)
-        for sample in log.samples or []
-        for scored in (sample.scores or {}).values()
-    ]
+def _respondents(models: list[str], given: list[str]) -> dict[str, str]:
+    """Respondent name to model, in the order given."""
+    if given and len(given) != len(models):
+        raise ValactError(f"{len(given)} --respondent for {len(models)} --model; give one each")
+    names = given or models
+    if again := next((name for place, name in enumerate(names) if name in names[:place]), None):
+        raise ValactError(f"respondent {again!r} comes twice; name them by --respondent")
+    return dict(zip(names, models, strict=True))
 
 
 if __name__ == "__main__":

@@ -1,273 +1,228 @@
-"""Predictions on disk, and the figures and table computed from them alone."""
+"""Plain figures of the predictions tables: shares, preferences, accuracy, declared means."""
 
-import json
-import os
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
-from pathlib import Path
-from typing import Any, get_type_hints
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 import polars as pl
 
-from valact_eval.data import LETTERS, Question, Release
-from valact_eval.errors import ValactError
-from valact_eval.parse import OUTCOMES, VALID, Answer
+from valact_eval.data import LETTERS
+from valact_eval.key import KEY, VALUE_OF, VALUES
+from valact_eval.predictions import OUTCOMES, Predictions
 
-TASKS = ("default", "selection", "adoption")
 CHANCE = 1 / len(LETTERS)
 
 
 @dataclass(frozen=True)
-class Prediction:
-    """One model reply to one question; also one line of ``predictions.jsonl``.
-
-    ``order[i]`` is the option (0..3) that stood at letter i. ``choice`` is the chosen option
-    (0..3, in the release's own order) and ``chosen_value`` its value id; both are None unless
-    ``outcome`` is ``strict`` or ``lenient``.
-    """
-
-    question_id: str
-    task: str
-    variant: str
-    order: tuple[int, ...]
-    raw: str
-    outcome: str
-    choice: int | None
-    chosen_value: str | None
-    target_index: int
-
-
-@dataclass(frozen=True)
 class ValueFigure:
-    """Figures of one value, shares in 0..1 and None where they would divide by nothing.
+    """Figures of one value; None where they would divide by nothing.
 
-    ``count`` of ``valid`` and ``share`` are, in the task ``default``, the valid choices that
-    fell on this value of all valid choices; ``offered`` is the share that picking letters
-    blindly would give it over those same questions. In ``selection`` and ``adoption`` they
-    are the right answers of the valid answers with this target, and ``offered`` says nothing.
+    ``n`` is the number of answers behind them. In the task ``default``, ``share`` is chosen /
+    valid choices and ``preference`` chosen / offered among valid. In ``selection`` and
+    ``adoption``, ``share`` is right / valid answers with this target. In the questionnaire,
+    ``mean`` is the mean rating and ``centred`` that less the mean of all ratings. All but
+    ``n`` are computed per prompt variant and then averaged over the variants.
     """
 
     value: str
-    count: int
-    valid: int
-    share: float | None
-    offered: float | None
+    n: int
+    share: float | None = None
+    preference: float | None = None
+    mean: float | None = None
+    centred: float | None = None
 
 
 @dataclass(frozen=True)
 class Figures:
-    """What a set of predictions comes to; all rates and shares in 0..1, None for 0/0.
+    """What one respondent's rows of one task come to.
 
-    ``rates`` are over all n predictions, ``letters`` and ``accuracy`` over the valid ones,
-    ``accuracy_all`` over all n; the last two are None in the task ``default``.
+    ``rates`` are of the outcomes over all n rows, ``letters`` over the valid ones.
+    ``accuracy`` is over the valid ones, ``accuracy_all`` over all; both per variant and then
+    averaged, None in the task ``default`` and the questionnaire. ``mrat`` is the mean of all
+    ratings.
     """
 
-    task: str
     n: int
-    valid: int
-    rates: Mapping[str, float | None]
-    accuracy: float | None
-    accuracy_all: float | None
-    correct: int
+    rates: dict[str, float]
     values: tuple[ValueFigure, ...]
-    letters: Mapping[str, float | None]
+    accuracy: float | None = None
+    accuracy_all: float | None = None
+    mrat: float | None = None
+    letters: dict[str, float] | None = None
 
 
-def predict(question: Question, task: str, raw: str, answer: Answer) -> Prediction:
-    """Joins a question and the answer read from ``raw``; options shown in their own order."""
-    order = tuple(range(len(LETTERS)))
-    choice = None if answer.letter is None else order[answer.letter]
-    return Prediction(
-        question_id=question.question_id,
-        task=task,
-        variant="base",
-        order=order,
-        raw=raw,
-        outcome=answer.outcome,
-        choice=choice,
-        chosen_value=None if choice is None else question.option_values[choice],
-        target_index=question.target_index,
+def summarise(frame: pl.DataFrame, kind: str) -> Figures:
+    """The figures of a non-empty table of ``kind`` "choice" (one task) or "answer"."""
+    counts = dict(frame["outcome"].value_counts().iter_rows())
+    rates = {outcome: counts.get(outcome, 0) / frame.height for outcome in OUTCOMES}
+    valid = frame.filter(pl.col("outcome") == "ok")
+    if kind == "answer":
+        return _declared(frame.height, rates, valid)
+    default = frame["task"][0] == "default"
+    values = _shares(valid) if default else _accuracies(valid)
+    accuracy = (None, None) if default else _overall(frame)
+    letters = dict(valid["letter"].value_counts().iter_rows())
+    return Figures(
+        n=frame.height,
+        rates=rates,
+        values=values,
+        accuracy=accuracy[0],
+        accuracy_all=accuracy[1],
+        letters={
+            letter: letters.get(place, 0) / valid.height for place, letter in enumerate(LETTERS)
+        }
+        if valid.height
+        else None,
     )
 
 
-def summarise(
-    task: str,
-    predictions: Iterable[Prediction],
-    option_values: Mapping[str, Sequence[str]],
-    values: Sequence[str],
-) -> Figures:
-    """Computes the figures; the only place where any is computed.
+def named_figures(frame: pl.DataFrame, kind: str) -> dict[str, float]:
+    """The figures of ``summarise`` by name, without those that are 0/0."""
+    found = summarise(frame, kind)
+    named: dict[str, float | None] = {"n": found.n}
+    named |= {f"rate_{outcome}": rate for outcome, rate in found.rates.items()}
+    named |= {"accuracy": found.accuracy, "accuracy_all": found.accuracy_all, "mrat": found.mrat}
+    share = "accuracy" if found.accuracy_all is not None else "enacted"
+    for row in found.values:
+        named[f"{share}_{row.value}"] = row.share
+        named[f"preference_{row.value}"] = row.preference
+        named[f"declared_{row.value}"] = row.mean
+    named |= {f"letter_{letter}": rate for letter, rate in (found.letters or {}).items()}
+    return {name: figure for name, figure in named.items() if figure is not None}
 
-    Args:
-        task: the predictions' task, one of ``TASKS``.
-        predictions: in any order.
-        option_values: per question id, the value ids of its four options.
-        values: all value ids, in the order to report them.
-    """
-    rows = [
-        (
-            p.outcome,
-            None if p.choice is None else LETTERS[p.order.index(p.choice)],
-            p.chosen_value,
-            option_values[p.question_id][p.target_index],
-            p.choice == p.target_index,
-            list(option_values[p.question_id]),
+
+def report(predictions: Predictions) -> str:
+    """A text block for each respondent and task, in their order; no final newline."""
+    return "\n\n".join(_blocks(predictions))
+
+
+def _blocks(predictions: Predictions) -> Iterator[str]:
+    choices, answers = predictions.choices, predictions.answers
+    for (respondent, task), part in choices.sort("respondent", "task").group_by(
+        "respondent", "task", maintain_order=True
+    ):
+        found = summarise(part, "choice")
+        head = [f"{respondent}, task {task}: {_size(part, 'question_id')}", _rates(found)]
+        if task == "default":
+            head.append(f"  {'enacted value':<18}{'share':>8}{'preference':>12}{'n':>8}")
+            head += [
+                f"  {row.value:<18}{_show(row.share):>8}{_show(row.preference):>12}{row.n:>8}"
+                for row in found.values
+            ]
+        else:
+            head += [
+                f"  accuracy {_show(found.accuracy)} of valid answers, "
+                f"{_show(found.accuracy_all)} of all (chance {_show(CHANCE)})",
+                f"  {'target value':<18}{'right':>8}{'n':>8}",
+                *(f"  {row.value:<18}{_show(row.share):>8}{row.n:>8}" for row in found.values),
+            ]
+        letters = found.letters or dict.fromkeys(LETTERS)
+        head.append("  letters  " + "  ".join(f"{k} {_show(v)}" for k, v in letters.items()))
+        yield "\n".join(head)
+    for (respondent, instrument), part in answers.sort("respondent", "instrument").group_by(
+        "respondent", "instrument", maintain_order=True
+    ):
+        found = summarise(part, "answer")
+        yield "\n".join(
+            [
+                f"{respondent}, {instrument}: {_size(part, 'run')}",
+                _rates(found),
+                f"  {'declared value':<18}{'mean':>8}{'centred':>12}{'n':>8}",
+                *(
+                    f"  {row.value:<18}{_show(row.mean):>8}{_show(row.centred):>12}{row.n:>8}"
+                    for row in found.values
+                ),
+                f"  mean of all ratings {_show(found.mrat)}",
+            ]
         )
-        for p in predictions
-    ]
-    schema = ["outcome", "letter", "chosen", "target", "right", "offered"]
-    frame = pl.DataFrame(rows, schema=schema, orient="row", infer_schema_length=None)
-    valid = frame.filter(pl.col("outcome").is_in(VALID))
-    outcomes, letters = _counts(frame["outcome"]), _counts(valid["letter"])
-    offers: dict[str, int] = {}
-    if task == "default":
-        parts, wholes = _counts(valid["chosen"]), dict.fromkeys(values, valid.height)
-        offers = _counts(valid["offered"].explode())
-    else:
-        parts, wholes = _counts(valid.filter("right")["target"]), _counts(valid["target"])
-    per_value = tuple(
+
+
+def _shares(valid: pl.DataFrame) -> tuple[ValueFigure, ...]:
+    chosen = valid.select("variant", value=pl.col("option_values").list.get(pl.col("choice")))
+    offered = valid.select("variant", value="option_values").explode("value")
+    hits, offers = _table(chosen), _table(offered)
+    totals = dict(valid.group_by("variant").len().iter_rows())
+    return tuple(
         ValueFigure(
             value=value,
-            count=parts.get(value, 0),
-            valid=wholes.get(value, 0),
-            share=_share(parts.get(value, 0), wholes.get(value, 0)),
-            offered=_share(offers.get(value, 0), valid.height * len(LETTERS)),
+            n=sum(hits.get((variant, value), 0) for variant in totals),
+            share=_mean([hits.get((v, value), 0) / n for v, n in totals.items()]),
+            preference=_mean(
+                [
+                    hits.get((v, value), 0) / offers[v, value]
+                    for v in totals
+                    if offers.get((v, value))
+                ]
+            ),
         )
-        for value in values
-    )
-    correct = 0 if task == "default" else valid.filter("right").height
-    return Figures(
-        task=task,
-        n=frame.height,
-        valid=valid.height,
-        rates={outcome: _share(outcomes.get(outcome, 0), frame.height) for outcome in OUTCOMES},
-        accuracy=None if task == "default" else _share(correct, valid.height),
-        accuracy_all=None if task == "default" else _share(correct, frame.height),
-        correct=correct,
-        values=per_value,
-        letters={letter: _share(letters.get(letter, 0), valid.height) for letter in LETTERS},
+        for value in VALUES
     )
 
 
-def table(predictions: Sequence[Prediction], release: Release) -> str:
-    """The printed report of a non-empty set of predictions of one task; no final newline."""
-    options = {q.question_id: q.option_values for q in release.questions.values()}
-    figures = summarise(predictions[0].task, predictions, options, list(release.values))
-    lines = [
-        f"task          {figures.task}",
-        f"questions     {figures.n} of {len(release.questions)}",
-        f"valid         {_show(_share(figures.valid, figures.n))}  {figures.valid}/{figures.n}",
-        *(f"  {name:<12}{_show(rate)}" for name, rate in figures.rates.items()),
-    ]
-    if figures.task == "default":
-        lines.append(f"{'enacted value':<18}{'share':>6}  {'of valid':>9}  {'if blind':>8}")
-    else:
-        lines += [
-            f"accuracy      {_show(figures.accuracy)}  {figures.correct}/{figures.valid} valid"
-            f" (chance {_show(CHANCE)})",
-            f"  over all n  {_show(figures.accuracy_all)}  {figures.correct}/{figures.n}",
-            f"{'target value':<18}{'right':>6}  {'of valid':>9}",
-        ]
-    for row in figures.values:
-        line = f"  {row.value:<16}{_show(row.share):>6}  {f'{row.count}/{row.valid}':>9}"
-        lines.append(line + (f"  {_show(row.offered):>8}" if figures.task == "default" else ""))
-    shares = "  ".join(f"{letter} {_show(share)}" for letter, share in figures.letters.items())
-    return "\n".join([*lines, f"letters       {shares}"])
+def _accuracies(valid: pl.DataFrame) -> tuple[ValueFigure, ...]:
+    target = pl.col("option_values").list.get(pl.col("target_index"))
+    asked = valid.with_columns(value=target)
+    right = asked.filter(pl.col("choice") == pl.col("target_index"))
+    hits, totals = _table(right), _table(asked)
+    return tuple(
+        ValueFigure(
+            value=value,
+            n=sum(n for (_, of), n in totals.items() if of == value),
+            share=_mean([hits.get(k, 0) / n for k, n in sorted(totals.items()) if k[1] == value]),
+        )
+        for value in VALUES
+    )
 
 
-def write_predictions(path: Path, predictions: Iterable[Prediction]) -> None:
-    """Writes one JSON object a line (ASCII), whole or not at all.
-
-    Raises:
-        ValactError: the file cannot be written.
-    """
-    part = path.with_name(path.name + ".part")
-    try:
-        with part.open("w", encoding="ascii", newline="\n") as file:
-            file.writelines(json.dumps(asdict(prediction)) + "\n" for prediction in predictions)
-        os.replace(part, path)
-    except OSError as error:
-        raise ValactError(f"{path}: {error.strerror}; make room or give another --out") from error
+def _overall(frame: pl.DataFrame) -> tuple[float | None, float | None]:
+    right = (pl.col("choice") == pl.col("target_index")).fill_null(False)
+    valid = pl.col("outcome") == "ok"
+    per = frame.group_by("variant").agg(
+        of_valid=right.sum() / valid.sum(), of_all=right.mean(), valid=valid.sum()
+    )
+    return (
+        _mean(per.filter(pl.col("valid") > 0).sort("variant")["of_valid"].to_list()),
+        _mean(per.sort("variant")["of_all"].to_list()),
+    )
 
 
-def read_predictions(path: Path, release: Release) -> list[Prediction]:
-    """Reads a predictions file and checks every line against the release.
-
-    Raises:
-        ValactError: an unreadable or empty file, a broken line, or one that contradicts the
-            release, an earlier line or itself.
-    """
-    try:
-        lines = path.read_bytes().split(b"\n")
-    except OSError as error:
-        raise ValactError(f"{path}: {error.strerror}; give a predictions.jsonl file") from error
-    if lines[-1] == b"":
-        lines.pop()
-    if not lines:
-        raise ValactError(f"{path}: no predictions; run `valact-eval run` first")
-    predictions: list[Prediction] = []
-    seen: set[tuple[str, str, tuple[int, ...]]] = set()
-    for number, line in enumerate(lines, start=1):
-        try:
-            prediction = _prediction(json.loads(line))
-            _check(prediction, release)
-            if predictions and prediction.task != predictions[0].task:
-                raise ValueError(f"task {prediction.task!r} in a file of {predictions[0].task!r}")
-            key = (prediction.question_id, prediction.variant, prediction.order)
-            if key in seen:
-                raise ValueError(f"question {prediction.question_id!r} occurs twice")
-        except (ValueError, RecursionError) as error:
-            raise ValactError(
-                f"{path}: line {number}: {error}; remove the line or run again"
-            ) from error
-        seen.add(key)
-        predictions.append(prediction)
-    return predictions
+def _declared(n: int, rates: dict[str, float], valid: pl.DataFrame) -> Figures:
+    value = pl.col("item").replace_strict(VALUE_OF, return_dtype=pl.String)
+    rated = valid.with_columns(value=value)
+    mrats = rated.group_by("variant").agg(pl.col("score").mean())
+    mrat = _mean(mrats.sort("variant")["score"].to_list())
+    rows = []
+    for name in KEY:
+        of = rated.filter(pl.col("value") == name)
+        per = of.group_by("variant").agg(pl.col("score").mean()).sort("variant")
+        centred = per.join(mrats, on="variant").sort("variant")
+        rows.append(
+            ValueFigure(
+                value=name,
+                n=of.height,
+                mean=_mean(per["score"].to_list()),
+                centred=_mean((centred["score"] - centred["score_right"]).to_list()),
+            )
+        )
+    return Figures(n=n, rates=rates, values=tuple(rows), mrat=mrat)
 
 
-def _prediction(record: Any) -> Prediction:  # noqa: ANN401 - parsed JSON may be anything
-    if not isinstance(record, dict):
-        raise ValueError("not a JSON object")
-    hints = get_type_hints(Prediction)
-    if missing := sorted(set(hints) ^ set(record)):
-        raise ValueError(f"missing or unknown fields {missing}")
-    kinds = {str: "a text", int: "a whole number", str | None: "a text or null"}
-    for name, hint in hints.items():
-        if name == "order":
-            order = record[name]
-            if not isinstance(order, list) or sorted(map(repr, order)) != list("0123"):
-                raise ValueError("order must be a permutation of 0..3")
-        elif not isinstance(record[name], hint) or isinstance(record[name], bool):
-            raise ValueError(f"{name} must be {kinds.get(hint, 'a whole number or null')}")
-    return Prediction(**(record | {"order": tuple(record["order"])}))
+def _table(frame: pl.DataFrame) -> dict[tuple[int, str], int]:
+    """Rows by variant and value."""
+    return {(v, name): n for v, name, n in frame.group_by("variant", "value").len().iter_rows()}
 
 
-def _check(prediction: Prediction, release: Release) -> None:
-    question = release.questions.get(prediction.question_id)
-    if question is None:
-        raise ValueError(f"question {prediction.question_id!r} is not in {release.source}")
-    if prediction.task not in TASKS:
-        raise ValueError(f"task must be one of {', '.join(TASKS)}")
-    if prediction.outcome not in OUTCOMES:
-        raise ValueError(f"outcome must be one of {', '.join(OUTCOMES)}")
-    if (prediction.choice is not None) != (prediction.outcome in VALID):
-        raise ValueError(f"choice {prediction.choice} under outcome {prediction.outcome!r}")
-    if prediction.choice is not None and not 0 <= prediction.choice < len(LETTERS):
-        raise ValueError("choice must be 0..3")
-    chosen = None if prediction.choice is None else question.option_values[prediction.choice]
-    if prediction.chosen_value != chosen:
-        raise ValueError(f"chosen_value is not that of the choice in {release.source}")
-    if prediction.target_index != question.target_index:
-        raise ValueError(f"target_index is not that of the question in {release.source}")
+def _mean(numbers: Sequence[float]) -> float | None:
+    return sum(numbers) / len(numbers) if numbers else None
 
 
-def _counts(series: pl.Series) -> dict[str, int]:
-    return dict(series.value_counts().iter_rows())
+def _size(part: pl.DataFrame, unit: str) -> str:
+    name = {"question_id": "questions", "run": "runs"}[unit]
+    return f"{part[unit].n_unique()} {name} x {part['variant'].n_unique()} prompts"
 
 
-def _share(part: int, whole: int) -> float | None:
-    return part / whole if whole else None
+def _rates(found: Figures) -> str:
+    return "  " + "  ".join(f"{name} {_show(rate)}" for name, rate in found.rates.items())
 
 
-def _show(share: float | None) -> str:
-    return "n/a" if share is None else f"{share:.3f}"
+def _show(figure: float | None) -> str:
+    return "n/a" if figure is None else f"{figure:.3f}"
