@@ -13,7 +13,7 @@ from valact_eval.data import load_release
 from valact_eval.errors import ValactError
 from valact_eval.figures import report
 from valact_eval.journal import Journal
-from valact_eval.predictions import read_predictions
+from valact_eval.predictions import read_predictions, write_predictions
 
 if TYPE_CHECKING:
     pass
@@ -172,6 +172,30 @@ def score(
 ) -> None:
     """Print the figures of predictions; no model is asked."""
     print(report(read_predictions(files)))
+
+
+@app.command("import")
+def import_(
+    files: Annotated[
+        list[Path],
+        typer.Argument(
+            help="Inspect logs, lm-eval samples, lighteval details, or folders of them."
+        ),
+    ],
+    out: Annotated[Path, typer.Option(help="Folder for predictions and answers.")],
+    respondent: Annotated[str | None, typer.Option(help="Name of who answered.")] = None,
+    format: Annotated[str, typer.Option(help="jsonl or parquet.")] = "jsonl",
+) -> None:
+    """Turn other harnesses' logs into predictions files, and print their figures."""
+    from valact_eval.imports import import_predictions
+
+    if format not in ("jsonl", "parquet"):
+        raise ValactError(f"--format {format}: give jsonl or parquet")
+    found = import_predictions(files, respondent)
+    for name, frame in (("predictions", found.choices), ("answers", found.answers)):
+        if frame.height:
+            write_predictions(out / f"{name}.{format}", frame)
+    print(report(found))
 
 
 def main() -> None:

@@ -15,16 +15,12 @@ from valact_eval import __version__
 from valact_eval.asks import Unit
 from valact_eval.errors import ValactError
 from valact_eval.key import ITEMS
-from valact_eval.predictions import read_predictions, write_predictions
+from valact_eval.predictions import in_order, read_predictions, write_predictions
 from valact_eval.rows import Row
 
 FILES = {"choice": "predictions.jsonl", "answer": "answers.jsonl"}
 _USAGE = "usage.jsonl"
 _RUN = "run.json"
-_SORT = {
-    "choice": ["respondent", "task", "question_id", "target_index", "variant"],
-    "answer": ["respondent", "instrument", "run", "variant", "item"],
-}
 _Key = tuple[str, str, str]
 
 
@@ -134,7 +130,7 @@ class Journal:
             if path.exists():
                 found = read_predictions([path])
                 frame = found.choices if kind == "choice" else found.answers
-                write_predictions(path, frame.sort(_SORT[kind]))
+                write_predictions(path, in_order(frame, kind))
 
     def _append(self, name: str, rows: Sequence[Row]) -> None:
         lines = "".join(json.dumps(row) + "\n" for row in _clean(rows))

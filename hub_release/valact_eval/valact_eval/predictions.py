@@ -98,6 +98,14 @@ def read_predictions(paths: Iterable[Path]) -> Predictions:
     return Predictions(tables["choice"], tables["answer"])
 
 
+def check_predictions(tables: Predictions) -> None:
+    """Raises ValactError where rows break the schema or contradict each other."""
+    for kind, table in (("choice", tables.choices), ("answer", tables.answers)):
+        if found := _check_rows(table, kind):
+            raise ValactError(f"{kind} {found[0]}: {found[1]}")
+        _check_between(table, kind, [(Path("the files imported"), table.height)])
+
+
 def write_predictions(path: Path, frame: pl.DataFrame) -> None:
     """Writes one table, whole or not at all; the suffix chooses JSONL or Parquet.
 
@@ -120,6 +128,11 @@ def write_predictions(path: Path, frame: pl.DataFrame) -> None:
         os.replace(part, path)
     except OSError as error:
         raise ValactError(f"{path}: {error.strerror or error}; give another --out") from error
+
+
+def in_order(frame: pl.DataFrame, kind: str) -> pl.DataFrame:
+    """The rows in their lasting order: by respondent, then by what was asked."""
+    return frame.sort(_KEYS[kind])
 
 
 def table_of(rows: Sequence[dict[str, Any]], kind: str) -> pl.DataFrame:
@@ -244,6 +257,8 @@ def _record(line: bytes, number: int, path: Path) -> dict[str, Any]:
 def _place(path: Path, row: int) -> str:
     """Where the row with this number (from 0) stands: blank lines count as lines."""
     if path.suffix == ".parquet":
+        return f"row {row}"
+    if not path.exists():
         return f"row {row}"
     with path.open("rb") as file:
         rows = -1
