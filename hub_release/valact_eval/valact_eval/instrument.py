@@ -21,7 +21,7 @@ _SHORT = dict(zip(KEY, ("sd", "st", "he", "ac", "po", "se", "co", "tr", "be", "u
 # letters match as words, the rest (Chinese, Japanese, Korean) anywhere
 _DENIAL = re.compile(
     r"\b(?:not|isn't|nothing|unlike|nicht|kein|gar|pas|no|nada|non|não|nao|niet|inte|ikke|ei|nie"
-    r"|ne|не|нет|δεν|değil|hiç|tidak|không|לא)\b|[不没非無]|ない|ません|않|아니|لا|ليس|नहीं",
+    r"|ne|не|нет|δεν|değil|hiç|tidak|không|לא)\b|[不没無]|非(?!常)|ない|ません|않|아니|لا|ليس|नहीं",
     re.IGNORECASE,
 )
 

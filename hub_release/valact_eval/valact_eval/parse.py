@@ -15,14 +15,14 @@ OUTCOMES: tuple[Outcome, ...] = get_args(Outcome)
 
 _STRICT = re.compile(r'([A-D])|\{\s*"answer"\s*:\s*"([A-D])"\s*\}')
 _RATING = re.compile(r'([1-6])|\{\s*"answer"\s*:\s*"?([1-6])"?\s*\}')
-# "12: 4", "12. 4,", but not "12. 4 children", "4/6" or "4.5"
+# "12: 4", "12. 4/6,", but not "12. 4 children" or "12: 4.5"
 _RATED = re.compile(
-    r"(?<![\w.])(\d{1,2})\s*[\"']?\s*[:.)=-]+\s*[\"']?([1-6])(?![\w/]|[.,]\d)"
+    r"(?<![\w.])(\d{1,2})\s*[\"']?\s*[:.)=-]+\s*[\"']?([1-6])(?:/6)?(?![\w/]|[.,]\d)"
     r"(?=[^\S\n]*(?:$|[^\w\s]|\d{1,2}\s*[:.)=]))"
 )
 # a line that opens with an item's number and ends with a rating, whatever stands between
-_LINE = re.compile(r"^\W*(\d{1,2})\b(?!\s*/).*(?<![\w./-])([1-6])\W*$")
-_ALONE = re.compile(r"(?<![\w./,-])([1-6])(?![\w/-]|[.,]\d)")
+_LINE = re.compile(r"^\W*(\d{1,2})\b(?!\s*/).*(?<![\w./-])([1-6])(?:/6)?\W*$")
+_ALONE = re.compile(r"(?<![\w./,-])([1-6])(?:/6)?(?![\w/-]|[.,]\d)")
 _THOUGHTS = re.compile(r"\A(?:.*</think(?:ing)?>|\s*<think(?:ing)?>.*)", re.DOTALL | re.IGNORECASE)
 # only a reply that opens by declining to answer: "I won't lie to her. B" is no refusal
 _REFUSAL = re.compile(
