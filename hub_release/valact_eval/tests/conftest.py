@@ -59,7 +59,7 @@ class Handler(BaseHTTPRequestHandler):
         choice = {"index": 0, "message": message, "finish_reason": reply["finish"]}
         if "logprobs" in reply:
             choice["logprobs"] = {"content": reply["logprobs"]}
-        usage = {"prompt_tokens": 1000, "completion_tokens": 10, "total_tokens": 1010}
+        usage = {"prompt_tokens": 100, "completion_tokens": 10, "total_tokens": 110}
         body = json.dumps(
             {"id": "r", "object": "chat.completion", "created": 0, "model": request["model"]}
             | {"choices": [choice], "usage": usage}

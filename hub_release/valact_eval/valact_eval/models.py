@@ -116,12 +116,19 @@ def shown_args(args: Mapping[str, Any]) -> dict[str, Any]:
 
 def plain_error(error: BaseException) -> str:
     """What went wrong, in one line and without terminal marks."""
+    last = getattr(getattr(error, "last_attempt", None), "exception", lambda: None)()
+    if isinstance(last, BaseException):  # tenacity's RetryError, which says nothing itself
+        return f"{plain_error(last)}, retries used up"
+    chain: list[BaseException] = []
+    step: BaseException | None = error
+    while step is not None and step not in chain:
+        chain.append(step)
+        step = step.__cause__
+    # the openai client calls a refused connection a timeout; the system's own word is better
+    system = next((fault for fault in chain[::-1] if isinstance(fault, OSError)), None)
     text = re.sub(r"\[/?[a-z]+\]", "", str(getattr(error, "message", error)))
-    cause = getattr(getattr(error, "last_attempt", None), "exception", lambda: None)()
-    if cause is not None:
-        return f"{type(cause).__name__}, retries used up"
-    if match := re.search(r"^RetryError.* raised (\w+)", text):
-        return f"{match[1]}, retries used up"
-    if type(error).__name__ == "ModelGenerateError":  # it opens with the whole request
+    if system is not None and str(system):
+        text = f"{type(system).__name__}: {system}"
+    elif type(error).__name__ == "ModelGenerateError":  # it opens with the whole request
         text = str(getattr(error, "provider_message", None) or text.splitlines()[-1])
     return " ".join(text.split())[:300] or type(error).__name__

@@ -1,6 +1,5 @@
 """Asks models all that is left to ask, and keeps what they answered."""
 
-import re
 import sys
 import time
 from collections.abc import Iterable, Mapping, Sequence
@@ -287,8 +286,6 @@ def _verdict(logs: Sequence[EvalLog], tally: Tally) -> str | None:
     if not missing:
         return None
     error = tally.last_error or next((log.error.message for log in logs if log.error), "")
-    if match := re.search(r"^RetryError.* raised (\w+)", error):
-        error = f"{match[1]}, retries used up"
     if not tally.asked and not tally.capped:
         raise ValactError(
             f"{error or 'no request succeeded'}; check --model and that its server is up "
@@ -298,7 +295,7 @@ def _verdict(logs: Sequence[EvalLog], tally: Tally) -> str | None:
     if tally.failed:
         reasons.append(f"{tally.failed:,} failed, the last with {error}")
     if tally.capped:
-        reasons.append(f"the cap of ${tally.meter.cap:,.2f} is reached")
+        reasons.append(f"the cap of ${tally.meter.cap:,g} is reached")
     return (
         f"{missing:,} of {tally.total:,} samples are not answered: {'; '.join(reasons) or error}; "
         "the same command again asks only these"
