@@ -135,7 +135,7 @@ def _inspect(path: Path) -> Predictions:
             else:
                 rows["choice"].append(_hub_row(log, sample))
         except (KeyError, ValueError, IndexError, TypeError) as error:
-            raise ValactError(f"{where}: not of this benchmark: {error}") from error
+            raise ValactError(f"{where}: not of this benchmark: {_said(error)}") from error
     if not any(rows.values()):
         raise ValactError(f"{path}: a log without samples; run with --log-samples")
     try:
@@ -197,7 +197,7 @@ def _lm_eval(path: Path) -> Iterator[Row]:
                 yield _row(document, name, raw, answer)
             except (ValueError, KeyError, IndexError, TypeError, RecursionError) as error:
                 raise ValactError(
-                    f"{path}: line {number}: {error}; import samples of the tasks valact_*"
+                    f"{path}: line {number}: {_said(error)}; import samples of the tasks valact_*"
                 ) from error
 
 
@@ -228,8 +228,12 @@ def _lighteval(path: Path) -> Iterator[Row]:
             yield _row(document, name, raw, answer)
         except (ValueError, KeyError, IndexError, TypeError) as error:
             raise ValactError(
-                f"{path}: row {number}: {error}; import details of the tasks valact_*"
+                f"{path}: row {number}: {_said(error)}; import details of the tasks valact_*"
             ) from error
+
+
+def _said(error: Exception) -> str:
+    return f"{error} is missing" if isinstance(error, KeyError) else str(error)
 
 
 def _likeliest(likelihoods: Sequence[float]) -> Answer:
