@@ -32,7 +32,7 @@ help: ## List the targets
 	@touch $@
 
 .venv/dev: .venv/eval
-	@$(PIP) -e '.[dev]'
+	@$(PIP) -e '.[dev]' -e 'hub_release/valact_eval[dev]'
 	@touch $@
 
 install: .venv/eval ## Make .venv with everything a builder and an evaluator need

@@ -114,6 +114,7 @@ CANDIDATES: Schema = {
 SLOTS: Schema = {
     "slot": pl.Int64(),
     "scenario_id": pl.String(),
+    "post_id": pl.String(),
     "domain": pl.String(),
     "replaced": pl.List(pl.String()),  # scenarios that held the slot before and failed
 }
@@ -124,8 +125,34 @@ ACTIONS: Schema = {
     "value": pl.String(),
     "generator": pl.String(),
     "action": pl.String(),
+    "flags": pl.List(pl.String()),  # what validators find wrong with it and config lets pass
+    "askings": pl.Int64(),  # 1 where it was right at once
+    "prompt": pl.String(),  # file and version, such as "generate_actions 2"
     "ledger_key": pl.String(),
 }
+
+VIOLATIONS: Schema = {
+    "scenario_id": pl.String(),
+    "domain": pl.String(),
+    "generator": pl.String(),
+    "value": pl.String(),
+    "asking": pl.Int64(),  # from 1: which of the actions that were written for this value
+    "code": pl.String(),
+    "rejects": pl.Boolean(),
+    "detail": pl.String(),
+    "action": pl.String(),
+    "ledger_key": pl.String(),
+}
+"""What validators found wrong with each action that was ever written, also where it was mended."""
+RECOGNISED: Schema = {
+    "action_id": pl.String(),
+    "scenario_id": pl.String(),
+    "value": pl.String(),  # what it was written for
+    "generator": pl.String(),
+    "recognised": pl.String(),  # value id; "" if the recogniser gave no usable answer
+    "ledger_key": pl.String(),  # of the recogniser's last reply
+}
+"""Each action once: what it was written for, and what the blind recogniser says."""
 
 QUESTIONS: Schema = {
     "question_id": pl.String(),
@@ -142,6 +169,39 @@ QUESTIONS: Schema = {
     "target_index": pl.Int64(),  # 0 to 3: the option that a selection or adoption item asks for
     "canary": pl.String(),
 }
+
+ITEMS: Schema = {
+    "item_id": pl.String(),
+    "round": pl.Int64(),
+    "kind": pl.String(),  # "sample", "active", "gold", "attention" or "adjudication"
+    "scenario_id": pl.String(),
+    "domain": pl.String(),
+    "scenario": pl.String(),
+    "action_ids": pl.List(pl.String()),  # four, in the item's base order
+    "actions": pl.List(pl.String()),  # their texts
+    "experts": pl.List(pl.Int64()),  # numbers, from 1, of those it is given to
+}
+"""What experts are given: no claim, no generator."""
+
+REVIEWS: Schema = {
+    "review_id": pl.String(),  # content id of item_id, annotator, action_id
+    "round": pl.Int64(),
+    "item_id": pl.String(),
+    "kind": pl.String(),
+    "scenario_id": pl.String(),
+    "action_id": pl.String(),
+    "annotator": pl.String(),  # pseudonym: "expert-1"
+    "state": pl.String(),  # "submitted" or "skipped"
+    "first_value": pl.String(),  # value id; "" if skipped
+    "second_value": pl.String(),  # "" if none
+    "naturalness": pl.Int64(),  # 1 to 5; null if skipped
+    "flags": pl.List(pl.String()),  # of the item
+    "notes": pl.String(),  # of the item
+    "lead_seconds": pl.Float64(),  # spent on the item, the same in its four rows; null if unknown
+    "updated_utc": pl.Datetime("us", "UTC"),
+    "source": pl.String(),  # "label_studio" or "csv"
+}
+"""What an expert says of one action; the newest word counts."""
 
 HYDRATED: Schema = {
     "scenario_id": pl.String(),

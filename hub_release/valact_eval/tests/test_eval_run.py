@@ -99,10 +99,15 @@ def test_run_then_score(cli, serve, release_dir, tmp_path, monkeypatch, task):
         assert record["seconds"] > 0
     assert found[55]["raw"] == "\u00e9\u2028 D"
 
-    lines = [line.split() for line in table.splitlines()]
-    assert [f"{MODEL},", "task", f"{task}:", "12", "questions", "x", "5", "prompts"] in lines
-    assert ["ok", "0.500", "invalid", "0.167", "refused", "0.250", "truncated", "0.083"] in lines
-    assert ["letters", "A", "0.333", "B", "0.333", "C", "0.167", "D", "0.167"] in lines
+    said = f"  {task}: 12 questions x 5 prompts: ok 0.500, invalid 0.167, refused 0.250, truncated"
+    assert f"\n{MODEL}\n{said} 0.083" in table
+    if task == "default":
+        (letters,) = re.findall(r"letters \(chance 0.250\): (.*)", table)
+        assert re.findall(r"([A-D]) (0.\d+) \[", letters) == [
+            *(("A", "0.333"), ("B", "0.333"), ("C", "0.167"), ("D", "0.167"))
+        ]
+    else:
+        assert "; accuracy 0." in table
 
     assert cli("score", out) == cli("score", out / "predictions.jsonl") == (0, table, "")
     log = read_eval_log(list_eval_logs(str(out / "logs"))[0])
@@ -135,8 +140,12 @@ def test_the_questionnaire(cli, serve, tmp_path, form):
     assert "PVQ-40 (own copy " in table
     power = [2 % 6 + 1, 17 % 6 + 1, 39 % 6 + 1]
     mrat = sum(item % 6 + 1 for item in range(1, 41)) / 40
-    line = next(line.split() for line in table.splitlines() if line.split()[0] == "power")
-    assert line == ["power", f"{sum(power) / 3:.3f}", f"{sum(power) / 3 - mrat:.3f}", "12"]
+    line = next(line.split() for line in table.splitlines() if line.split()[:1] == ["power"])
+    raw, centred = f"{sum(power) / 3:.2f}", f"{sum(power) / 3 - mrat:.2f}"
+    assert line == ["power", "-", "-", "-", raw, f"[{raw},", f"{raw}]", centred] + [
+        f"[{centred},",
+        f"{centred}]",
+    ]
 
 
 def test_the_stand_in_is_marked_on_every_output(cli, serve, tmp_path):

@@ -3,24 +3,35 @@
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
+from valact_eval import cli_stats
 from valact_eval.asks import ALL_TASKS, RUNS, VARIANTS, Setup, Unit, question_units, run_units
 from valact_eval.cost import parse_prices
 from valact_eval.data import load_release
 from valact_eval.errors import ValactError
-from valact_eval.figures import report
 from valact_eval.journal import Journal
-from valact_eval.predictions import read_predictions, write_predictions
-
-if TYPE_CHECKING:
-    pass
+from valact_eval.predictions import Predictions, read_predictions, write_predictions
+from valact_eval.results import (
+    DrawsOption,
+    FamilyOption,
+    Files,
+    GroupOption,
+    MatchOption,
+    PeopleOption,
+    SeedOption,
+    Wanted,
+    analysed,
+    analysed_tables,
+    said,
+)
 
 INCOMPLETE = 3
 _HTTP = ("aiohttp", "httpx")
 app = typer.Typer(add_completion=False, no_args_is_help=False, rich_markup_mode=None)
+cli_stats.register(app)
 
 
 @app.command()
@@ -158,7 +169,7 @@ def run(
         found = read_predictions([out])
     finally:
         journal.close()
-    print(report(found))
+    print(_report(found))
     if missing:
         say(missing)
         raise typer.Exit(INCOMPLETE)
@@ -166,12 +177,30 @@ def run(
 
 @app.command()
 def score(
-    files: Annotated[
-        list[Path], typer.Argument(help="Predictions files (JSONL, Parquet) or folders of `run`.")
-    ],
+    files: Files,
+    people: PeopleOption = None,
+    match_length: MatchOption = None,
+    group: GroupOption = None,
+    family: FamilyOption = None,
+    draws: DrawsOption = 2000,
+    seed: SeedOption = 0,
+    as_json: Annotated[bool, typer.Option("--json", help="Every figure, as JSON.")] = False,
+    csv: Annotated[Path | None, typer.Option(help="Folder for the figures as CSV files.")] = None,
 ) -> None:
-    """Print the figures of predictions; no model is asked."""
-    print(report(read_predictions(files)))
+    """Print the figures of predictions with their intervals; no model is asked."""
+    from valact_eval.stats.analyse import to_plain
+    from valact_eval.stats.estimate import to_json
+    from valact_eval.tables import write_tables
+
+    found = analysed(
+        Wanted(files, people or (), match_length, group or (), family or (), draws, seed)
+    )
+    if csv is not None:
+        write_tables(csv, found.results)
+    if as_json:
+        print(to_json(to_plain(found.results)).rstrip())
+    else:
+        print("\n".join(said(found)))
 
 
 @app.command("import")
@@ -195,7 +224,7 @@ def import_(
     for name, frame in (("predictions", found.choices), ("answers", found.answers)):
         if frame.height:
             write_predictions(out / f"{name}.{format}", frame)
-    print(report(found))
+    print(_report(found))
 
 
 def main() -> None:
@@ -211,6 +240,10 @@ def main() -> None:
         print("valact-eval: interrupted; the same command again goes on", file=sys.stderr)
         code = 130
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _report(found: Predictions) -> str:
+    return "\n".join(said(analysed_tables(found)))
 
 
 def _respondents(models: list[str], given: list[str]) -> dict[str, str]:

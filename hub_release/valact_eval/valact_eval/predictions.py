@@ -101,7 +101,7 @@ def read_predictions(paths: Iterable[Path]) -> Predictions:
 def check_predictions(tables: Predictions) -> None:
     """Raises ValactError where rows break the schema or contradict each other."""
     for kind, table in (("choice", tables.choices), ("answer", tables.answers)):
-        if found := _check_rows(table, kind):
+        if found := fault_of_a_row(table, kind):
             raise ValactError(f"{kind} {found[0]}: {found[1]}")
         _check_between(table, kind, [(Path("the files imported"), table.height)])
 
@@ -116,7 +116,7 @@ def write_predictions(path: Path, frame: pl.DataFrame) -> None:
     frame = frame.select(*_schema(kind))
     if frame.schema != _schema(kind):
         raise ValactError(f"{path}: columns must have the types {dict(_schema(kind))}")
-    if found := _check_rows(frame, kind):
+    if found := fault_of_a_row(frame, kind):
         raise ValactError(f"{path}: row {found[0]}: {found[1]}; nothing was written")
     part = path.with_name(path.name + ".part")
     try:
@@ -128,6 +128,61 @@ def write_predictions(path: Path, frame: pl.DataFrame) -> None:
         os.replace(part, path)
     except OSError as error:
         raise ValactError(f"{path}: {error.strerror or error}; give another --out") from error
+
+
+def fault_of_a_row(frame: pl.DataFrame, kind: str) -> tuple[int, str] | None:
+    """The first row (from 0) that breaks a rule, and the rule; None if every row is good.
+
+    Columns that ``frame`` has not got are not looked at.
+    """
+    faults = [
+        (pl.col(name).is_null(), f"{name} is missing")
+        for name in frame.columns
+        if name not in _NULLABLE
+    ]
+    faults += [
+        (~pl.col("outcome").is_in(OUTCOMES), f"outcome must be one of {', '.join(OUTCOMES)}"),
+        (pl.col("variant") < 0, "variant must be 0 or more"),
+        *(_choice_faults() if kind == "choice" else _answer_faults()),
+    ]
+    faults = [
+        (fault, said) for fault, said in faults if {*fault.meta.root_names()} <= {*frame.columns}
+    ]
+    # an expression over a missing cell is null, and the missing cell is already a fault
+    found = frame.select(
+        pl.coalesce(
+            [
+                pl.when(fault.fill_null(False)).then(number)
+                for number, (fault, _) in enumerate(faults)
+            ]
+        ).alias("fault")
+    )["fault"]
+    row = found.is_not_null().arg_max()
+    if row is None or found[row] is None:
+        return None
+    return row, faults[found[row]][1]
+
+
+def fault_between(table: pl.DataFrame, kind: str) -> tuple[int, str] | None:
+    """The first row (from 0) that contradicts another, and how; None if there is none."""
+    keys = _KEYS[kind]
+    again = (~table.select(pl.struct(keys).is_first_distinct()).to_series()).arg_true()
+    if again.len():
+        what = ", ".join(f"{name} {table[name][again[0]]!r}" for name in keys)
+        return again[0], (
+            f"{what} comes twice; score the files one at a time, or name one run's respondent "
+            "otherwise"
+        )
+    if kind == "choice":
+        shown = pl.struct("scenario_id", "option_ids", "option_values")
+        first = shown.first().over("question_id")
+        other = table.select(shown != first).to_series().arg_true()
+        if other.len():
+            return other[0], (
+                f"question {table['question_id'][other[0]]!r} has other options or another "
+                "scenario_id than in an earlier row; score files of one release together"
+            )
+    return None
 
 
 def in_order(frame: pl.DataFrame, kind: str) -> pl.DataFrame:
@@ -202,7 +257,7 @@ def _read(path: Path) -> tuple[str, pl.DataFrame]:
         raise ValactError(f"{path}: {error}; its columns must be {dict(schema)}") from error
     if not frame.height:
         raise ValactError(f"{path}: no predictions; run `valact-eval run` first")
-    if found := _check_rows(frame, kind):
+    if found := fault_of_a_row(frame, kind):
         row, said = found
         raise ValactError(f"{path}: {_place(path, row)}: {said}; remove the row or run again")
     return kind, frame
@@ -269,33 +324,6 @@ def _place(path: Path, row: int) -> str:
     return f"row {row}"
 
 
-def _check_rows(frame: pl.DataFrame, kind: str) -> tuple[int, str] | None:
-    """The first row that breaks a rule, and the rule; None if every row is good."""
-    faults = [
-        (pl.col(name).is_null(), f"{name} is missing")
-        for name in frame.columns
-        if name not in _NULLABLE
-    ]
-    faults += [
-        (~pl.col("outcome").is_in(OUTCOMES), f"outcome must be one of {', '.join(OUTCOMES)}"),
-        (pl.col("variant") < 0, "variant must be 0 or more"),
-        *(_choice_faults() if kind == "choice" else _answer_faults()),
-    ]
-    # an expression over a missing cell is null, and the missing cell is already a fault
-    found = frame.select(
-        pl.coalesce(
-            [
-                pl.when(fault.fill_null(False)).then(number)
-                for number, (fault, _) in enumerate(faults)
-            ]
-        ).alias("fault")
-    )["fault"]
-    row = found.is_not_null().arg_max()
-    if row is None or found[row] is None:
-        return None
-    return row, faults[found[row]][1]
-
-
 def _choice_faults() -> list[tuple[pl.Expr, str]]:
     ok, places = pl.col("outcome") == "ok", list(range(OPTIONS))
     faults = [
@@ -314,7 +342,7 @@ def _choice_faults() -> list[tuple[pl.Expr, str]]:
     faults += [
         (unknown.list.len() > 0, f"option_values must be among {', '.join(VALUES)}"),
         (pl.col("option_ids").list.n_unique() != OPTIONS, "option_ids must differ"),
-        (pl.col("option_words").list.min() < 0, "option_words must be 0 or more"),
+        (pl.col("option_words").list.min() < 1, "option_words must be 1 or more"),
     ]
     for name in ("choice", "letter"):
         faults += [
@@ -346,23 +374,8 @@ def _answer_faults() -> list[tuple[pl.Expr, str]]:
 
 def _check_between(table: pl.DataFrame, kind: str, places: list[tuple[Path, int]]) -> None:
     """Checks rows against each other, over all files."""
-    keys = _KEYS[kind]
-    again = (~table.select(pl.struct(keys).is_first_distinct()).to_series()).arg_true()
-    if again.len():
-        what = ", ".join(f"{name} {table[name][again[0]]!r}" for name in keys)
-        raise ValactError(
-            f"{_where(again[0], places)}: {what} comes twice; score the files one at a time, "
-            "or name one run's respondent otherwise"
-        )
-    if kind == "choice":
-        shown = pl.struct("option_ids", "option_values")
-        first = shown.first().over("question_id")
-        other = table.select(shown != first).to_series().arg_true()
-        if other.len():
-            raise ValactError(
-                f"{_where(other[0], places)}: question {table['question_id'][other[0]]!r} has "
-                "other options than in an earlier row; score files of one release together"
-            )
+    if found := fault_between(table, kind):
+        raise ValactError(f"{_where(found[0], places)}: {found[1]}")
 
 
 def _where(row: int, places: list[tuple[Path, int]]) -> str:
