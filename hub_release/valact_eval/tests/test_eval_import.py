@@ -135,7 +135,7 @@ def test_a_hub_task_and_its_log(cli, serve, release_dir, tmp_path, task):
         assert (row["task"], row["outcome"]) == (task, "ok")
         assert row["choice"] == row["letter"] == number % 4
         assert row["option_values"] == question_rows()[number]["option_values"]
-    assert f"{MODEL}, task {task}: 12 questions x 1 prompts" in table
+    assert f"\n{MODEL}\n  {task}: 12 questions x 1 prompts" in table
 
 
 def harness_python(module, variable):

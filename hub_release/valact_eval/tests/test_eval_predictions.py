@@ -36,7 +36,7 @@ def choice_rows(draw):
         target_index=None if task == "default" else draw(st.integers(0, 3)),
         seconds=draw(st.none() | st.floats(0, 1e6)),
         raw=draw(st.none() | texts),
-        option_words=draw(st.lists(st.integers(0, 99), min_size=4, max_size=4)),
+        option_words=draw(st.lists(st.integers(1, 99), min_size=4, max_size=4)),
     )
 
 
@@ -108,7 +108,7 @@ WRONG = [
     ({"option_ids": ["a", "b", "c", "c"]}, "option_ids must differ"),
     ({"option_generators": ["g", None, "g", "g"]}, "option_generators must have four entries"),
     ({"option_values": ["power", "Power", "hedonism", "security"]}, "option_values must be among"),
-    ({"option_words": [1, 2, 3, -4]}, "option_words must be 0 or more"),
+    ({"option_words": [1, 2, 3, -4]}, "option_words must be 1 or more"),
     ({"seconds": -1.0}, "seconds must be 0 or more"),
 ]
 

@@ -142,10 +142,8 @@ def test_the_questionnaire(cli, serve, tmp_path, form):
     mrat = sum(item % 6 + 1 for item in range(1, 41)) / 40
     line = next(line.split() for line in table.splitlines() if line.split()[:1] == ["power"])
     raw, centred = f"{sum(power) / 3:.2f}", f"{sum(power) / 3 - mrat:.2f}"
-    assert line == ["power", "-", "-", "-", raw, f"[{raw},", f"{raw}]", centred] + [
-        f"[{centred},",
-        f"{centred}]",
-    ]
+    bounds = [f"[{raw},", f"{raw}]", centred, f"[{centred},", f"{centred}]"]
+    assert line == ["power", "-", "-", "-", raw, *bounds]
 
 
 def test_the_stand_in_is_marked_on_every_output(cli, serve, tmp_path):
@@ -174,8 +172,10 @@ def test_several_models_all_tasks_and_parts(cli, serve, release_dir, tmp_path):
     assert set(found.choices["respondent"]) == {"Tiny", "Small"}
     assert {request["model"] for request in server.requests} == {"tiny", "small"}
     assert len(server.requests) == 2 * (3 * 3 * 2 + 2)
-    for head in ("Small, task adoption: 3 questions x 2 prompts", "Tiny, PVQ-40 (own copy"):
-        assert head in table
+    for name in ("Small", "Tiny"):
+        part = table.split(f"\n{name}\n")[1].split("\n\n")[0]
+        for head in ("adoption: 3 questions x 2 prompts", "PVQ-40 (own copy"):
+            assert f"  {head}" in part
 
 
 def test_published_order_and_items_as_examples(cli, serve, release_dir, tmp_path):
@@ -340,7 +340,7 @@ def test_estimate_and_cap(cli, serve, release_dir, tmp_path):
     assert "the cap of $0.005 is reached" in err
     count = read_predictions([tmp_path / "o"]).choices.height // 5
     assert 1 <= count < 8  # what a sample can cost at most must still fit in
-    assert f"task default: {count} questions" in table
+    assert f"  default: {count} questions" in table
     spent = sum(row["usd"] for row in rows_of(tmp_path / "o" / "usage.jsonl"))
     assert spent == pytest.approx(count * 0.0006)
     assert 0.005 - usd / 12 - 0.001 < spent <= 0.005
