@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from valact_eval import cli_stats
+from valact_eval import cli_report, cli_stats
 from valact_eval.asks import ALL_TASKS, RUNS, VARIANTS, Setup, Unit, question_units, run_units
 from valact_eval.cost import parse_prices
 from valact_eval.data import load_release
@@ -31,6 +31,7 @@ from valact_eval.results import (
 INCOMPLETE = 3
 _HTTP = ("aiohttp", "httpx")
 app = typer.Typer(add_completion=False, no_args_is_help=False, rich_markup_mode=None)
+cli_report.register(app)
 cli_stats.register(app)
 
 
