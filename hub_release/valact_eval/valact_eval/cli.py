@@ -7,13 +7,10 @@ from typing import Annotated, Any
 
 import typer
 
-from valact_eval import cli_report, cli_stats
-from valact_eval.asks import ALL_TASKS, RUNS, VARIANTS, Setup, Unit, question_units, run_units
-from valact_eval.cost import parse_prices
-from valact_eval.data import load_release
+from valact_eval import cli_first, cli_report, cli_stats
+from valact_eval.asks import ALL_TASKS, RUNS, VARIANTS
 from valact_eval.errors import ValactError
-from valact_eval.journal import Journal
-from valact_eval.predictions import Predictions, read_predictions, write_predictions
+from valact_eval.predictions import Predictions, write_predictions
 from valact_eval.results import (
     DrawsOption,
     FamilyOption,
@@ -27,10 +24,11 @@ from valact_eval.results import (
     analysed_tables,
     said,
 )
+from valact_eval.session import Session, ask
 
 INCOMPLETE = 3
-_HTTP = ("aiohttp", "httpx")
 app = typer.Typer(add_completion=False, no_args_is_help=False, rich_markup_mode=None)
+cli_first.register(app)
 cli_report.register(app)
 cli_stats.register(app)
 
@@ -105,74 +103,44 @@ def run(
 
     Run again, it asks only what is not answered yet. Exit code 3: some is still missing.
     """
-    tasks = list(dict.fromkeys(task or ALL_TASKS))
-    for name in tasks:
-        if name not in ALL_TASKS:
-            raise ValactError(f"--task {name}: no such task; give one of {', '.join(ALL_TASKS)}")
-    models = model or []
-    if not models or out is None:
-        raise ValactError(
-            f"{'--out' if models else '--model'} is missing; see valact-eval run --help"
+    found, missing = ask(
+        Session(
+            data=data,
+            models=model or (),
+            out=out,
+            tasks=task or ALL_TASKS,
+            respondents=respondent or (),
+            limit=limit,
+            scenarios=scenarios,
+            domains=domain or (),
+            variants=variants,
+            order=order,
+            describe=describe,
+            pvq=pvq,
+            runs=runs,
+            form=form,
+            declared_prompts=declared_prompts,
+            constrained=constrained,
+            temperature=temperature,
+            max_tokens=max_tokens,
+            reasoning_effort=reasoning_effort,
+            extra_body=extra_body,
+            base_url=base_url,
+            model_args=model_arg or (),
+            http=http,
+            max_connections=max_connections,
+            max_retries=max_retries,
+            cache=cache,
+            prices=price or (),
+            max_cost=max_cost,
+            estimate=estimate,
+            overwrite=overwrite,
         )
-    names = _respondents(models, respondent or [])
-    if http not in _HTTP:
-        raise ValactError(f"--http {http}: give {' or '.join(_HTTP)}")
-    prices = parse_prices(price or [], models)
-    choices = [name for name in tasks if name != "declared"]
-    if choices and data is None:
-        raise ValactError(f"task {choices[0]} needs DATA, a release folder or owner/name")
-    release = load_release(data) if choices and data else None
-    setup = Setup(release, order, describe, form, pvq, declared_prompts)
-    setup.check_variants(tasks, variants)
-    questions = release.pick(domain or [], limit, scenarios) if release else ()
-    units: dict[str, list[Unit]] = {
-        name: question_units(name, questions, variants) for name in choices
-    }
-    if "declared" in tasks:
-        units["declared"] = run_units(runs, variants)
-        print(f"questionnaire: {setup.instrument.name}", file=sys.stderr)
-
-    # Inspect takes seconds to import, and bad input should not wait for it
-    from valact_eval.models import generate_config, open_model, parse_args, shown_args
-    from valact_eval.run import Limits, Respondent, ask_all, say
-
-    args = parse_args(model_arg or [])
-    config = generate_config(
-        max_retries=max_retries,
-        max_connections=max_connections,
-        reasoning_effort=reasoning_effort,
-        extra_body=extra_body,
-        cache=cache,
     )
-    settings = {
-        "base_url": base_url,
-        "model_args": shown_args(args),
-        "reasoning_effort": reasoning_effort,
-        "extra_body": extra_body,
-    }
-    respondents = [
-        Respondent(
-            name,
-            open_model(title, base_url=base_url, args=args, config=config, http=http),
-            {"model": title, **{k: v for k, v in settings.items() if v}},
-            prices.get(title),
-        )
-        for name, title in names.items()
-    ]
-    longest = {name: max_tokens or (1024 if name == "declared" else 256) for name in units}
-    journal = Journal.open(out, overwrite)
-    try:
-        limits = Limits(longest, temperature, constrained)
-        missing = ask_all(setup, journal, respondents, units, limits, max_cost, estimate)
-        if estimate:
-            return
-        journal.finish()
-        found = read_predictions([out])
-    finally:
-        journal.close()
-    print(_report(found))
+    if found is not None:
+        print(_report(found))
     if missing:
-        say(missing)
+        print(f"valact-eval: {missing}", file=sys.stderr, flush=True)
         raise typer.Exit(INCOMPLETE)
 
 
@@ -245,16 +213,6 @@ def main() -> None:
 
 def _report(found: Predictions) -> str:
     return "\n".join(said(analysed_tables(found)))
-
-
-def _respondents(models: list[str], given: list[str]) -> dict[str, str]:
-    """Respondent name to model, in the order given."""
-    if given and len(given) != len(models):
-        raise ValactError(f"{len(given)} --respondent for {len(models)} --model; give one each")
-    names = given or models
-    if again := next((name for place, name in enumerate(names) if name in names[:place]), None):
-        raise ValactError(f"respondent {again!r} comes twice; name them by --respondent")
-    return dict(zip(names, models, strict=True))
 
 
 if __name__ == "__main__":

@@ -428,8 +428,8 @@ def _domains(models: list[RespondentResult]) -> tuple[str, Figure] | None:
         panels[0, 0].plot([], [], "o", color=_colour(place), label=short(one.respondent))
     figure.legend(*panels[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
     return (
-        "Enacted shares (horizontal) in each domain; bars are 95 % intervals, dotted is chance. A domain has "
-        "only its part of the questions, so its intervals are wider.",
+        "Enacted shares (horizontal) in each domain; bars are 95 % intervals, dotted is chance. A "
+        "domain has only its part of the questions, so its intervals are wider.",
         figure,
     )
 
