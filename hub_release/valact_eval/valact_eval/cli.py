@@ -1,4 +1,4 @@
-"""The command ``valact-eval``: ``run`` models on a release, ``score`` predictions files."""
+"""The command ``valact-eval``: ``run``, ``score`` and ``import``; the rest is in ``cli_*``."""
 
 import os
 import sys
@@ -28,9 +28,6 @@ from valact_eval.session import Session, ask
 
 INCOMPLETE = 3
 app = typer.Typer(add_completion=False, no_args_is_help=False, rich_markup_mode=None)
-cli_first.register(app)
-cli_report.register(app)
-cli_stats.register(app)
 
 
 @app.command()
@@ -194,6 +191,11 @@ def import_(
         if frame.height:
             write_predictions(out / f"{name}.{format}", frame)
     print(_report(found))
+
+
+cli_report.register(app)
+cli_first.register(app)
+cli_stats.register(app)
 
 
 def main() -> None:

@@ -2,6 +2,7 @@
 
 import io
 import unicodedata
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -74,7 +75,9 @@ def figures(results: Results) -> dict[str, tuple[str, str]]:
 
 @contextmanager
 def _style() -> Iterator[None]:
-    with mpl.rc_context(_STYLE):
+    with mpl.rc_context(_STYLE), warnings.catch_warnings():
+        # a letter that no font here has is drawn as a box
+        warnings.filterwarnings("ignore", "Glyph .* missing from font")
         yield
 
 
