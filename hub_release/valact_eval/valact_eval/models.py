@@ -9,11 +9,11 @@ from inspect_ai.model import CachePolicy, GenerateConfig, Model, get_model
 
 from valact_eval.errors import ValactError
 
-# Providers that are the openai client with another address. On its aiohttp transport a call
-# takes about two thirds of the CPU time (benchmarks/README.md), and they all accept one.
+# Providers that are the openai client with another address and take a transport. On its aiohttp
+# transport a call takes about two thirds of the CPU time (benchmarks/README.md).
 _OPENAI_CLIENTS = (
-    *("openai", "openai-api", "together", "deepseek", "moonshot", "fireworks", "openrouter"),
-    *("sambanova", "perplexity", "hf-inference-providers", "llama-cpp-python", "ollama"),
+    *("openai", "openai-api", "deepseek", "moonshot", "openrouter", "perplexity"),
+    "hf-inference-providers",
 )
 _SECRET = re.compile(r"key|token|secret|password|credential|auth", re.IGNORECASE)
 _CONNECT_S = 60.0
