@@ -188,14 +188,16 @@ def _children_cpu_s() -> float:
     return usage.ru_utime + usage.ru_stime
 
 
-def measure(bench: Bench, clients: Sequence[str], runs: int) -> Figures:
+def measure(
+    bench: Bench, clients: Sequence[str], runs: int, concurrencies: Sequence[int | None]
+) -> Figures:
     """Run the clients by turns and print one table; return the figures."""
     makers: dict[str, Callable[[int | None], Taken]] = {
         "valact-eval": bench.valact,
         "plain Inspect": bench.plain,
         "lm-eval": bench.lm_eval,
     }
-    kinds = [(name, at_once) for name in clients for at_once in (None, AT_ONCE)]
+    kinds = [(name, at_once) for name in clients for at_once in concurrencies]
     taken: dict[tuple[str, int | None], list[Taken]] = {kind: [] for kind in kinds}
     for _ in range(runs):  # by turns: what else the machine does meets them all alike
         for name, at_once in kinds:
@@ -218,13 +220,14 @@ def measure(bench: Bench, clients: Sequence[str], runs: int) -> Figures:
             "steady_per_s": steady.figures(),
             "cpu_ms_a_call": cpu_ms.figures(),
         }
-    for at_once in ("default", str(AT_ONCE)):
-        _compare(figures, at_once)
+    for at_once in concurrencies:
+        _compare(figures, str(at_once or "default"))
     return figures
 
 
 def _compare(figures: Figures, at_once: str) -> None:
-    ours = figures[f"valact-eval {at_once}"]
+    if (ours := figures.get(f"valact-eval {at_once}")) is None:
+        return
     for name in ("plain Inspect", "lm-eval"):
         if theirs := figures.get(f"{name} {at_once}"):
             wall = ours["per_s"]["median"] / theirs["per_s"]["median"]
@@ -258,14 +261,18 @@ def main() -> None:
     parser.add_argument(
         "--client", action="append", choices=("valact-eval", "plain Inspect", "lm-eval")
     )
+    parser.add_argument("--at-once", choices=("default", str(AT_ONCE)), help="else both")
     parser.add_argument("--json", type=Path, help="write the figures here as well")
     arguments = parser.parse_args()
     about = machine()
     print(", ".join(f"{name} {value}" for name, value in about.items()), flush=True)
+    concurrencies: dict[str | None, tuple[int | None, ...]]
+    concurrencies = {None: (None, AT_ONCE), "default": (None,), str(AT_ONCE): (AT_ONCE,)}
     clients: Any = arguments.client or ("valact-eval", "plain Inspect", "lm-eval")
     with tempfile.TemporaryDirectory() as folder:
         bench = Bench(Path(folder), arguments.questions, arguments.latency_ms)
-        figures = {"machine": about, **measure(bench, clients, arguments.runs)}
+        found = measure(bench, clients, arguments.runs, concurrencies[arguments.at_once])
+    figures = {"machine": about, **found}
     if arguments.json:
         arguments.json.parent.mkdir(parents=True, exist_ok=True)
         arguments.json.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
