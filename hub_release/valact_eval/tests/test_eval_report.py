@@ -75,6 +75,21 @@ def test_every_page_says_that_the_stand_in_is_not_validated(page, tmp_path):
     assert "not validated" not in text
 
 
+def test_the_published_figures_stand_on_the_page(page, tmp_path):
+    source = (page(write(tmp_path / "runs", ["m"])) / "index.html").read_text("utf-8")
+    cells = " ".join(Page(source).text)
+    assert re.search(r"mean\s+0\.303\s+0\.14", cells)
+    for name, figure in (
+        ("mean r without self-direction", "-0.03"),
+        ("enacted profiles, mean", "0.993"),
+        ("enacted profiles, least", "0.976"),
+        (r"gemini-2.5-pro, Achievement\)", "6.64"),
+        ("p < .05, of 40", "16"),
+        ("of these after Holm", "4"),
+    ):
+        assert re.search(rf"{name}\s+{re.escape(figure)}\s", cells), name
+
+
 def test_people_stand_beside_models_only_at_one_length(cli, page, tmp_path):
     runs = write(tmp_path / "runs", ["m"])
     people = write(tmp_path / "people", ["p1", "p2", "p3"], 4, ("default",), mark="h")

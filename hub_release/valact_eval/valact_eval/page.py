@@ -161,7 +161,7 @@ def _parts(results: Results, drawn: dict[str, tuple[str, str]]) -> Iterator[Part
         [_people(results)],
     )
     yield part("groups", "Groups", "", [_groups(results)])
-    yield part("published", "The ten published models", "", [_published()])
+    yield part("published", "The ten published models", "", [_published(), _published_together()])
 
 
 def _summary(models: Sequence[RespondentResult]) -> Table:
@@ -377,6 +377,22 @@ def _published() -> Table:
     rows.append(("mean", f"{found.mean_pearson:.3f}", f"{found.mean_spearman:.2f}", "-", "-"))
     head = ("model", "declared-enacted r", "Spearman", "selection", "adoption")
     return Table(f"Recomputed from {found.source}", head, rows)
+
+
+def _published_together() -> Table:
+    found = reference.reference()
+    largest = f"{found.largest_drop_model}, {titled(found.largest_drop_value)}"
+    rows = [
+        ("mean r without self-direction", f"{found.mean_pearson_without_self_direction:.2f}"),
+        ("r between models' enacted profiles, mean", f"{found.mean_intermodel_enacted:.3f}"),
+        ("r between models' enacted profiles, least", f"{found.min_intermodel_enacted:.3f}"),
+        ("r between models' declared profiles, mean", f"{found.mean_intermodel_declared:.2f}"),
+        ("r between models' declared profiles, least", f"{found.min_intermodel_declared:.2f}"),
+        (f"largest drop in points ({largest})", f"{found.largest_drop_points:.2f}"),
+        (f"Welch tests with p < .05, of {found.welch_tests}", f"{found.welch_p05}"),
+        ("of these after Holm", f"{found.welch_holm}"),
+    ]
+    return Table("All ten", ("figure", ""), rows)
 
 
 def _cell(found: Estimate | None, digits: int = 3) -> str:
