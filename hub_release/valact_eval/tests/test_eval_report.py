@@ -143,6 +143,18 @@ def test_a_questionnaire_alone(page, tmp_path):
     assert [p.stem for p in (out / "figures").iterdir()] == ["circle"]
 
 
+def test_a_questionnaire_without_a_score_is_not_drawn(page, tmp_path):
+    runs = write(tmp_path / "runs", ["m"], tasks=("default",))
+    told = pl.read_ndjson(runs / "answers.jsonl").with_columns(
+        outcome=pl.lit("truncated"), score=pl.lit(None, pl.Int64())
+    )
+    write_predictions(runs / "answers.jsonl", told)
+    out = page(runs)
+    drawn = sorted(path.stem for path in (out / "figures").iterdir())
+    assert drawn == sorted(["circle", "heat", "letters", "domains"])
+    assert "questionnaire: only 0% of the items have a score" in (out / "index.html").read_text()
+
+
 def test_poor_answers_are_said(tmp_path):
     runs = write(tmp_path / "runs", ["m"], tasks=("default",))
     table = pl.read_parquet(runs / "predictions.parquet")

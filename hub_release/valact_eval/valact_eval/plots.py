@@ -146,7 +146,7 @@ def _circles(models: list[RespondentResult]) -> tuple[str, Figure] | None:
                 colour = _colour(place)
                 axes.fill_between(turns, _closed(low), _closed(high), color=colour, alpha=0.2, lw=0)
                 axes.plot(turns, _closed(middle), color=colour, lw=1.8)
-                top = max(top, float(np.nanmax(high)))
+                top = max([top, *high[np.isfinite(high)]])
             if kind == "enacted":
                 axes.plot(turns, np.full(11, 0.1), color=GREY, lw=0.8, ls=":")
                 axes.set_ylim(0, 1.05 * top)
@@ -170,7 +170,11 @@ def _closed(row: Floats) -> Floats:
 
 
 def _gaps(models: list[RespondentResult]) -> tuple[str, Figure] | None:
-    shown = [one for one in models if one.enacted and one.declared]
+    shown = [
+        one
+        for one in models
+        if one.enacted and one.declared and one.declared.mrat.estimate is not None
+    ]
     if not shown:
         return None
     rows, columns = _grid(len(shown), 2)
@@ -227,7 +231,9 @@ def _label(axes: Axes, x: Floats, y: Floats) -> None:
 
 
 def _forest_of_r(models: list[RespondentResult]) -> tuple[str, Figure] | None:
-    shown = [one for one in models if one.gaps]
+    shown = [
+        one for one in models if one.gaps and one.gaps[0].pearson.estimate.estimate is not None
+    ]
     if not shown:
         return None
     found = reference.reference()
@@ -235,10 +241,7 @@ def _forest_of_r(models: list[RespondentResult]) -> tuple[str, Figure] | None:
     figure = _figure(8, 1.2 + 0.26 * len(names))
     axes = figure.subplots()
     for place, one in enumerate(shown):
-        estimate = one.gaps[0].pearson.estimate
-        if estimate.estimate is None:
-            continue
-        middle, low, high = _low_high([estimate])
+        middle, low, high = _low_high([one.gaps[0].pearson.estimate])
         colour = _colour(place)
         if fisher := one.gaps[0].pearson.fisher:
             axes.plot(fisher, [place, place], color=LIGHT, lw=5, solid_capstyle="butt")
