@@ -143,6 +143,39 @@ QUESTIONS: Schema = {
     "canary": pl.String(),
 }
 
+ITEMS: Schema = {
+    "item_id": pl.String(),
+    "round": pl.Int64(),
+    "kind": pl.String(),  # "sample", "active", "gold", "attention" or "adjudication"
+    "scenario_id": pl.String(),
+    "domain": pl.String(),
+    "scenario": pl.String(),
+    "action_ids": pl.List(pl.String()),  # four, in the item's base order
+    "actions": pl.List(pl.String()),  # their texts
+    "experts": pl.List(pl.Int64()),  # numbers, from 1, of those it is given to
+}
+"""What experts are given: no claim, no generator."""
+
+REVIEWS: Schema = {
+    "review_id": pl.String(),  # content id of item_id, annotator, action_id
+    "round": pl.Int64(),
+    "item_id": pl.String(),
+    "kind": pl.String(),
+    "scenario_id": pl.String(),
+    "action_id": pl.String(),
+    "annotator": pl.String(),  # pseudonym: "expert-1"
+    "state": pl.String(),  # "submitted" or "skipped"
+    "first_value": pl.String(),  # value id; "" if skipped
+    "second_value": pl.String(),  # "" if none
+    "naturalness": pl.Int64(),  # 1 to 5; null if skipped
+    "flags": pl.List(pl.String()),  # of the item
+    "notes": pl.String(),  # of the item
+    "lead_seconds": pl.Float64(),  # spent on the item, the same in its four rows; null if unknown
+    "updated_utc": pl.Datetime("us", "UTC"),
+    "source": pl.String(),  # "label_studio" or "csv"
+}
+"""What an expert says of one action; the newest word counts."""
+
 HYDRATED: Schema = {
     "scenario_id": pl.String(),
     "post_id": pl.String(),
