@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.text import Text
 
 from pipeline.cli_actions import check_actions
+from pipeline.cli_annotate import annotate, collect, label_config
 from pipeline.cli_batches import batches
 from pipeline.cli_dedup import dedup, dedup_review
 from pipeline.cli_ledger import ledger_app
@@ -44,6 +45,9 @@ app = typer.Typer(
 
 app.add_typer(ledger_app, name="ledger")
 app.command("check-actions")(check_actions)
+app.command()(annotate)
+app.command()(collect)
+app.command("label-config")(label_config)
 app.command()(batches)
 app.command()(screen)
 app.command()(dedup)

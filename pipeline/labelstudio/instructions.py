@@ -11,19 +11,6 @@ from pipeline.values import load_values
 
 GUIDELINES = ROOT / "annotations" / "guidelines.md"
 
-# Label Studio's own stylesheet takes the borders and distances of tables and lists away.
-_STYLES = {
-    "<table>": '<table style="border-collapse: collapse; margin: 8px 0">',
-    "<th>": '<th style="text-align: left; border-bottom: 2px solid #999; padding: 3px 10px 3px 0">',
-    "<td>": '<td style="vertical-align: top; border-bottom: 1px solid #ccc; '
-    'padding: 3px 10px 3px 0">',
-    "<h2>": '<h2 style="font-size: 17px; font-weight: 600; margin: 18px 0 4px">',
-    "<p>": '<p style="margin: 6px 0">',
-    "<ul>": '<ul style="list-style: disc; padding-left: 20px">',
-    "<ol>": '<ol style="list-style: decimal; padding-left: 20px">',
-    "<blockquote>": '<blockquote style="border-left: 3px solid #999; padding-left: 10px">',
-}
-
 
 def instructions(path: Path = GUIDELINES) -> str:
     """Return the guidelines as HTML; the values, flags and keys come from where the page has them.
@@ -44,9 +31,8 @@ def instructions(path: Path = GUIDELINES) -> str:
     # No raw HTML: what is shown is what is written.
     html = str(MarkdownIt("commonmark", {"html": False}).enable("table").render(text))
     _, _, html = html.partition("</h1>")  # the window has a title of its own
-    for plain, styled in _STYLES.items():
-        html = html.replace(plain, styled)
-    return html.strip()
+    # The server keeps no style attribute; templates/annotation.css has the rules for this class.
+    return f'<div class="va-guide">\n{html.strip()}\n</div>'
 
 
 def _tables() -> dict[str, str]:

@@ -73,7 +73,6 @@ def page(*, opinions: bool = False) -> str:
             *(line for place in PLACES for line in _action(place, values, opinions)),
             "  </View>",
             "</View>",
-            "",
         ]
     )
 
@@ -87,7 +86,7 @@ def _definitions(values: tuple[Value, ...]) -> Iterator[str]:
     yield '        <Collapse><Panel value="The ten values">'
     style = quoteattr("font-size: 13px; font-weight: 400; line-height: 1.35; margin: 0 0 4px")
     for value in values:
-        text = quoteattr(f"{value.name}: {value.definition} {value.goal}")
+        text = quoteattr(f"{value.name}: {value.definition}")
         yield f'          <Header size="5" style={style} value={text}/>'
     yield "        </Panel></Collapse>"
 
