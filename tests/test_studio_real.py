@@ -1,0 +1,274 @@
+"""Against the real Label Studio: routing, simulated experts, crashes, collecting; and the page."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import polars as pl
+import pytest
+
+from pipeline.artifacts import sha256_file
+from pipeline.labelstudio.accounts import open_accounts
+from pipeline.labelstudio.collect import collect
+from pipeline.labelstudio.connect import connect
+from pipeline.labelstudio.route import route
+from pipeline.labelstudio.server import HOME, Server
+from pipeline.labelstudio.studio import Studio
+from pipeline.paths import ROOT
+from tests.conftest import command
+from tests.studio_world import (
+    NASTY,
+    Expert,
+    annotate,
+    choice,
+    expected,
+    login,
+    note,
+    tasks_of,
+    told,
+    world,
+)
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(
+        not (HOME / "bin" / "python").exists(),
+        reason="no Label Studio in .venv-labelstudio; `make labelstudio` installs it",
+    ),
+]
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("studio") / "private"
+
+
+@pytest.fixture(scope="module")
+def server(folder: Path) -> Iterator[Server]:
+    for name in list(os.environ):
+        assert not name.startswith("LABEL_STUDIO_"), f"unset {name} for this test"
+    with Server(folder, free_port()) as running:
+        yield running
+
+
+@pytest.fixture
+def studio(server: Server) -> Iterator[Studio]:
+    with connect(server.folder, (1, 2, 3)) as connection:
+        yield connection.studio
+
+
+@pytest.fixture
+def people(server: Server, studio: Studio) -> Iterator[Callable[[int], httpx.Client]]:
+    """Return a function that logs an expert in."""
+    clients: list[httpx.Client] = []
+
+    def client(number: int) -> httpx.Client:
+        who = open_accounts(server.folder).experts[number]
+        clients.append(login(server.url, who.email, who.password))
+        return clients[-1]
+
+    yield client
+    for each in clients:
+        each.close()
+
+
+def ids(tasks: list[dict[str, Any]]) -> list[str]:
+    return [task["data"]["item"] for task in tasks]
+
+
+def test_experts_work_through_crashes(
+    server: Server, people: Callable[[int], httpx.Client], tmp_path: Path
+) -> None:
+    made = world(60)
+    items, out = tmp_path / "items.parquet", tmp_path / "reviews.parquet"
+    made.items.write_parquet(items)
+    places = [f"--folder={server.folder}", f"--items={items}", "--title=Sixty items"]
+
+    # `route` is killed when the first project has its tasks, and runs again.
+    killed = subprocess.Popen(
+        [sys.executable, "-m", "pipeline", "annotate", *places], cwd=ROOT, stdout=subprocess.DEVNULL
+    )
+    studio = Studio(server.url, server.accounts.token)
+    while killed.poll() is None:
+        mine = [p for p in studio.projects() if p.title.startswith("Sixty")]
+        if mine and studio.tasks(mine[0].id):
+            break
+        time.sleep(0.02)
+    assert killed.poll() is None, "it was done before it was killed"
+    killed.send_signal(signal.SIGKILL)
+    killed.wait()
+
+    again = command("annotate", *places)
+    assert again.returncode == 0, again.stderr
+    assert "another window" not in again.stdout, "it must not wait: the server is another's"
+    projects = {p.title[-1]: p.id for p in studio.projects() if p.title.startswith("Sixty")}
+    assert sorted(projects) == ["1", "2", "3"]
+    experts = [Expert(number, 1.0 - number / 10, {}) for number in (1, 2, 3)]
+    for number, project in projects.items():
+        given = made.items.filter(pl.col("experts").list.contains(int(number)))
+        found = ids(tasks_of(people(1), project))
+        assert sorted(found) == sorted(given["item_id"])
+        assert len(found) == 40
+
+    # Experts answer; the server is killed when they are half through.
+    waiting = command("collect", *places, f"--out={out}")
+    assert waiting.returncode == 3
+    assert "waiting: 0 of 480 reviews" in waiting.stderr
+    for half in (0, 1):
+        for expert in experts:
+            client = people(expert.number)
+            tasks = tasks_of(client, projects[str(expert.number)])
+            for task in tasks[half::2]:
+                annotate(client, task["id"], expert.answer(task["data"], made.truth))
+        if not half:
+            assert server.pid is not None
+            os.kill(server.pid, signal.SIGKILL)
+            assert server._process is not None
+            server._process.wait()
+            server.start()
+            waiting = command("collect", *places, f"--out={out}")
+            assert waiting.returncode == 3
+            assert "waiting: 240 of 480 reviews" in waiting.stderr
+            assert "expert 1: 80 left" in waiting.stderr
+
+    done = command("collect", *places, f"--out={out}")
+    assert done.returncode == 0, done.stderr
+    reviews = pl.read_parquet(out)
+    assert told(reviews) == expected(made, experts)
+    assert reviews["state"].unique().to_list() == ["submitted"]
+    assert set(reviews["lead_seconds"]) == {31.5}
+
+    # One changes an answer.
+    client = people(2)
+    task = tasks_of(client, projects["2"])[0]
+    text = task["data"]["action_1"]
+    other = "power" if experts[1].said[task["data"]["item"], text] != "power" else "security"
+    result = [part for part in task["annotations"][0]["result"] if part["from_name"] != "first_1"]
+    changed = client.patch(
+        f"/api/annotations/{task['annotations'][0]['id']}/",
+        json={"result": [*result, choice("first_1", other)]},
+    )
+    changed.raise_for_status()
+    experts[1].said[task["data"]["item"], text] = other
+    done = command("collect", *places, f"--out={out}")
+    assert done.returncode == 0, done.stderr
+    assert "4 changed" in done.stdout  # one answer, four rows: all have a newer time
+    reviews = pl.read_parquet(out)
+    assert told(reviews) == expected(made, experts)
+    accuracy = {
+        expert.number: sum(made.truth[text] == value for (_, text), value in expert.said.items())
+        / len(expert.said)
+        for expert in experts
+    }
+    assert accuracy[1] > accuracy[2] > accuracy[3]
+
+    # Once more, and nothing changes anywhere.
+    before = sha256_file(out)
+    done = command("collect", *places, f"--out={out}")
+    assert done.returncode == 0
+    assert "480 reviews, nothing new" in done.stdout
+    assert sha256_file(out) == before
+    again = command("annotate", *places)
+    assert again.returncode == 0
+    assert again.stdout.count("40 tasks (0 new)") == 3
+    assert len(tasks_of(client, projects["2"])) == 40
+
+
+def test_what_the_server_lets_pass_is_named(
+    server: Server, studio: Studio, people: Callable[[int], httpx.Client], tmp_path: Path
+) -> None:
+    made = world(10, experts=2, overlap=1)
+    title = "Odd answers"
+    with connect(server.folder) as connection:
+        emails = connection.emails
+
+    def gather() -> Any:
+        return collect(studio, made.items, title, tmp_path / "raw", None, emails)
+
+    first, second = route(studio, made.items, title, tmp_path)
+    one, two = people(1), people(2)
+    tasks = tasks_of(one, first.project)
+    expert = Expert(1, 1.0, {})
+    good = [expert.answer(task["data"], made.truth) for task in tasks]
+
+    annotate(one, tasks[0]["id"], [*good[0], choice("flags", "harmful"), note("<b>hm</b>")])
+    skipped = annotate(one, tasks[1]["id"], [note("too close to me")], was_cancelled=True)
+    annotate(one, tasks[2]["id"], [*good[2][2:], choice("first_1", "bliss")])
+    annotate(one, tasks[3]["id"], good[3])
+    twice = [part for part in good[3] if part["from_name"] != "natural_2"]
+    annotate(one, tasks[3]["id"], [*twice, choice("natural_2", "1")])
+    annotate(two, tasks[4]["id"], good[4])
+    found = gather()
+    page = f"{server.url}/projects/{first.project}/data?labeling=1&task="
+    assert found.problems == (
+        f"round 1, expert 1, task {tasks[4]['id']}: more annotators than planned: that of account "
+        f"{_user(two)} is not counted; delete it if it is a mistake",
+        f"round 1, expert 1, task {tasks[2]['id']}: action 1: 'first_1' has 'bliss', which is not "
+        "on its list; valid: achievement, benevolence, conformity, hedonism, power, security, "
+        f"self_direction, stimulation, tradition, universalism ({page}{tasks[2]['id']})",
+        f"round 1, expert 1, task {tasks[3]['id']}: 2 annotations by the expert; the newest counts",
+    )
+    reviews = found.reviews
+    assert reviews.height == 4 + 4 + 3 + 4
+    assert found.waiting == "waiting: 15 of 40 reviews (expert 1: 5 left, expert 2: 20 left)"
+    rows = {name: reviews.filter(item_id=item) for name, item in enumerate(ids(tasks))}
+    assert rows[0]["flags"].to_list() == [["harmful"]] * 4
+    assert set(rows[0]["notes"]) == {"<b>hm</b>"}
+    assert set(rows[1]["state"]) == {"skipped"}
+    assert set(rows[1]["first_value"]) == {""}
+    assert rows[1]["naturalness"].null_count() == 4
+    place = tasks[3]["data"]["action_2"]
+    item = made.items.filter(item_id=ids(tasks)[3]).row(0, named=True)
+    action = item["action_ids"][item["actions"].index(place)]
+    assert rows[3].filter(action_id=action)["naturalness"].to_list() == [1]
+
+    # A skipped page is taken up after all, an answer is deleted.
+    one.delete(f"/api/annotations/{skipped}/").raise_for_status()
+    annotate(one, tasks[1]["id"], good[1])
+    answers = tasks_of(one, first.project)[0]["annotations"]
+    one.delete(f"/api/annotations/{answers[0]['id']}/").raise_for_status()
+    found = gather()
+    assert found.reviews.filter(item_id=ids(tasks)[0]).height == 0
+    assert set(found.reviews.filter(item_id=ids(tasks)[1])["state"]) == {"submitted"}
+    assert len(list((tmp_path / "raw" / "earlier").iterdir())) == 1
+
+    # Items that are no longer wanted: untouched tasks go, answered ones stay and are named.
+    fewer = made.items.filter(~pl.col("item_id").is_in([ids(tasks)[3], ids(tasks)[0]]))
+    again, _ = route(studio, fewer, title, tmp_path)
+    assert again.removed == 1
+    assert again.notes == (
+        f"round 1, expert 1, task {tasks[3]['id']}: no longer wanted, but annotated; it stays",
+    )
+    found = collect(studio, fewer, title, tmp_path / "raw", None, emails)
+    assert any("not one of this expert's items" in problem for problem in found.problems)
+    assert second.project != first.project
+
+
+def _user(client: httpx.Client) -> int:
+    return int(client.get("/api/current-user/whoami").json()["id"])
+
+
+def test_texts_arrive_as_they_are(server: Server, studio: Studio, tmp_path: Path) -> None:
+    made = world(3, experts=1, overlap=1)
+    (only,) = route(studio, made.items, "Odd texts", tmp_path)
+    (again,) = route(studio, made.items, "Odd texts", tmp_path)
+    assert (only.added, again.added, again.removed) == (3, 0, 0)
+    assert NASTY in [task.data["scenario"] for task in studio.tasks(only.project)]
+    shown = " ".join(map(str, studio.export(only.project)))
+    for name in ("g-one", "g-two", "gold", *made.items["action_ids"].explode()):
+        assert name not in shown
