@@ -106,11 +106,11 @@ def _controls(result: Any) -> dict[str, Any]:
     given: dict[str, Any] = {}
     for part in result:
         name = part.get("from_name") if isinstance(part, dict) else None
-        if name not in _CONTROLS:
+        if not isinstance(name, str) or name not in _CONTROLS:
             raise WrongError(f"'{_short(name)}' is no question of this page")
         if name in given:
             raise WrongError(f"'{name}' is answered twice")
-        given[str(name)] = part.get("value")
+        given[name] = part.get("value")
     return given
 
 

@@ -163,8 +163,7 @@ def _desk(
     for start in range(0, len(missing), CHUNK):
         part = missing[start : start + CHUNK]
         write_json({"url": studio.url, "project": project, "items": _ids(part)}, mark)
-        if not studio.import_tasks(project, part):
-            _await(studio, project, _ids(part))
+        studio.import_tasks(project, part)
         mark.unlink()
         shown.advance(len(part), desk.name())
     if missing:
@@ -247,7 +246,7 @@ def _settle(studio: Studio, mark: Path, seconds: float) -> None:
     mark.unlink(missing_ok=True)
 
 
-def _await(studio: Studio, project: int, items: Sequence[str], seconds: float = 600.0) -> None:
+def _await(studio: Studio, project: int, items: Sequence[str], seconds: float) -> None:
     """Wait until tasks of all these items are there."""
     ends = time.monotonic() + seconds
     while True:
@@ -255,7 +254,7 @@ def _await(studio: Studio, project: int, items: Sequence[str], seconds: float = 
         if there.issuperset(items):
             return
         if time.monotonic() > ends:
-            raise StageError(f"project {project}: an import has not ended; run it again")
+            raise StageError(f"project {project}: an import has not ended")
         time.sleep(0.5)
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import html
 import re
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -23,6 +24,7 @@ _SECONDS = 600.0
 """An import or an export of some thousand tasks takes seconds; a loaded machine is slower."""
 
 _PAGE = 1000
+_INCLUDE = "id,data,total_annotations,cancelled_annotations,drafts"  # the others take twice as long
 _CSRF = re.compile(r'name="csrfmiddlewaretoken" value="([^"]+)"')
 
 
@@ -143,7 +145,9 @@ class Studio:
         found = self._call(
             f"list the tasks of project {project}",
             lambda: list(
-                self._client.tasks.list(project=project, fields="task_only", page_size=_PAGE)
+                self._client.tasks.list(
+                    project=project, fields="task_only", include=_INCLUDE, page_size=_PAGE
+                )
             ),
         )
         rows = [
@@ -156,15 +160,28 @@ class Studio:
         ]
         return sorted(rows, key=lambda task: task.id)
 
-    def import_tasks(self, project: int, data: Sequence[Mapping[str, Any]]) -> bool:
-        """Add tasks; return False if the server (Enterprise) has only taken note of them."""
+    def import_tasks(self, project: int, data: Sequence[Mapping[str, Any]]) -> None:
+        """Add tasks and wait until they are there (Enterprise imports in the background)."""
+        what = f"import {len(data)} tasks into project {project}"
         answer = self._call(
-            f"import {len(data)} tasks into project {project}",
+            what,
             lambda: self._client.projects.import_tasks(
                 project, request=[{"data": dict(each)} for each in data]
             ),
         )
-        return answer.task_count is not None
+        if answer.task_count is not None or not answer.import_:
+            return
+        ends = time.monotonic() + _SECONDS
+        while True:
+            job = self._call(
+                what, lambda: self._client.tasks.create_many_status(project, int(answer.import_))
+            )
+            if job.status == "completed":
+                return
+            if job.status == "failed" or time.monotonic() > ends:
+                reason = _detail(job.error or "it does not end")
+                raise StageError(f"{self.url}: cannot {what}: {reason}; run it again")
+            time.sleep(0.5)
 
     def delete_task(self, task: int) -> None:
         """Delete a task."""
@@ -219,6 +236,7 @@ class Studio:
 
     def _call(self, what: str, ask: Callable[[], T]) -> T:
         from label_studio_sdk.core.api_error import ApiError
+        from label_studio_sdk.core.parse_error import ParsingError
 
         try:
             return ask()
@@ -231,6 +249,10 @@ class Studio:
                     "take one of an account that owns the projects"
                 ) from None
             raise StageError(f"{self.url}: cannot {what}: status {status}, {detail}") from None
+        except (ParsingError, ValueError):
+            raise StageError(
+                f"{self.url}: cannot {what}: the answer is not Label Studio's; is it the address?"
+            ) from None
         except httpx.HTTPError as error:
             reason = str(error) or type(error).__name__
             raise StageError(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import polars as pl
@@ -35,7 +36,7 @@ class Desk:
     items: tuple[Item, ...]
     opinions: Opinions
 
-    @property
+    @cached_property
     def adjudicates(self) -> bool:
         """Whether the page has room for opinions."""
         return any(item["kind"] == "adjudication" for item in self.items)
