@@ -38,7 +38,7 @@ help: ## List the targets
 	@touch $@
 
 .venv/dev: .venv/eval
-	@$(PIP) -e '.[dev]'
+	@$(PIP) -e '.[dev]' -e 'hub_release/valact_eval[dev]'
 	@touch $@
 
 # Label Studio needs older packages than the pipeline, so it lives apart.

@@ -24,12 +24,14 @@ class Question:
         item: The item's id.
         messages: The messages of the first asking.
         schema: JSON schema that the reply must meet, as JSON text.
+        turn: Askings about this item that went before; equal messages are then asked anew.
     """
 
     model: str
     item: str
     messages: Messages
     schema: str
+    turn: int = 0
 
 
 @dataclass(frozen=True)
@@ -97,13 +99,14 @@ def request_of(
     messages = question.messages
     if problem:
         messages += load_prompt("ask_again").render(problem=problem)
-    salted = sha256_text(f"{seed}/{question.item}/{question.model}/{attempt}")
+    turn = question.turn + attempt
+    salted = sha256_text(f"{seed}/{question.item}/{question.model}/{turn}")
     return caller.request(
         question.model,
         messages,
         item=f"{question.item} by {question.model}",
         schema=question.schema,
-        replicate=attempt,
+        replicate=turn,
         seed=int(salted[:7], 16),
     )
 

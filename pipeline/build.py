@@ -27,6 +27,7 @@ from pipeline.artifacts import (
     mirror,
     read_json,
     sha256_file,
+    sha256_text,
     write_json,
     write_parquet,
 )
@@ -67,7 +68,8 @@ def plan(config: Config, force_from: str = "") -> list[Plan]:
     forced = False
     for stage in STAGES:
         forced = forced or stage.name == force_from
-        waiting = sorted({name.partition(".")[0] for name in stage.inputs} & open_stages)
+        read = {name.partition(".")[0] for name in stage.inputs}
+        waiting = sorted(open_stages if stage.reads_funnels else read & open_stages)
         try:
             found = _plan_stage(stage, config, workspace, forced, waiting)
         except BadInputError as error:  # the source is missing; the rest can still be planned
@@ -126,7 +128,9 @@ def _report(config: Config, workspace: Path, funnels: Mapping[str, Funnel]) -> N
 
     lines = {name: load_notes(workspace, name, "lines") for name in funnels}
     warnings = [line for name in funnels for line in load_notes(workspace, name, "warnings")]
-    path = write_report(workspace, config.build.name, funnels, lines, warnings)
+    recognised = (load_manifest(workspace, "recognise") or {}).get("notes", {})
+    confusion = recognised.get("confusion", {})
+    path = write_report(workspace, config.build.name, funnels, lines, warnings, confusion)
     say(f"report: {path}")
 
 
@@ -203,6 +207,8 @@ def _reported_before(stage: Stage, workspace: Path) -> Iterator[tuple[str, str]]
         if manifest is not None:
             yield f"funnel.{earlier.name}", canonical_json(manifest["funnel"])
             yield f"notes.{earlier.name}", canonical_json(manifest["notes"])
+            # The whole of it is released: what decided a stage can change, and its counts not.
+            yield f"manifest.{earlier.name}", sha256_text(canonical_json(manifest))
 
 
 def _table_digest(workspace: Path, name: str) -> str:

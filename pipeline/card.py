@@ -23,6 +23,7 @@ def render_card(
     funnels: Mapping[str, Funnel],
     notes: Mapping[str, Any],
     dealing: Mapping[str, Any],
+    recognised: Mapping[str, Any],
 ) -> str:
     """Return the text of README.md.
 
@@ -31,8 +32,9 @@ def render_card(
         tables: The release's tables by name.
         files: Path of each table below the release folder.
         funnels: Funnel of each stage before the release, in order.
-        notes: What the manifest of `generate` notes of its models; see Caller.notes.
+        notes: What the manifest of `generate` notes; see Caller.notes and quality.notes.
         dealing: What the manifest of `compose` notes of its design.
+        recognised: What the manifest of `recognise` notes; empty if there was no recogniser.
     """
     questions = tables["questions"]
     example = questions.row(0, named=True)
@@ -60,7 +62,9 @@ def render_card(
             (name, config.models[name], notes["models_returned"].get(name, {}))
             for name in config.generate.generators
         ],
-        warnings=notes["warnings"],
+        notes=notes,
+        warnings=[*notes["warnings"], *recognised.get("warnings", [])],
+        recognised=recognised,
         values=load_values(),
         example=fenced(example),
         letters=letter_rows(example),

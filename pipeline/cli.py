@@ -9,14 +9,13 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.text import Text
 
 from pipeline.cli_actions import check_actions
 from pipeline.cli_annotate import annotate, collect, label_config
 from pipeline.cli_batches import batches
 from pipeline.cli_dedup import dedup, dedup_review
 from pipeline.cli_ledger import ledger_app
+from pipeline.cli_look import preview, trace
 from pipeline.cli_options import (
     DEMO,
     ConfigFile,
@@ -31,6 +30,13 @@ from pipeline.cli_options import (
 )
 from pipeline.cli_recheck import check_publish, hydrate, sync
 from pipeline.cli_reddit import sweep
+from pipeline.cli_reviews import (
+    adjudicate,
+    annotation_forget,
+    annotation_plan,
+    reviews_form,
+    reviews_import,
+)
 from pipeline.cli_screen import screen
 from pipeline.cli_sources import ingest
 from pipeline.errors import BadInputError, nearest
@@ -57,6 +63,13 @@ app.command()(hydrate)
 app.command("check-publish")(check_publish)
 app.command()(sweep)
 app.command()(ingest)
+app.command("annotation-plan")(annotation_plan)
+app.command("reviews-form")(reviews_form)
+app.command("reviews-import")(reviews_import)
+app.command()(adjudicate)
+app.command("annotation-forget")(annotation_forget)
+app.command()(trace)
+app.command()(preview)
 
 
 @app.command()
@@ -124,7 +137,7 @@ def plan(
     for item in items:
         say(f"{item.stage.name:<9} {item.action:<26} {'; '.join(item.reasons[:3])}")
     done = {item.stage.name for item in items if item.action == "skip"}
-    if "generate" not in done:
+    if not {"generate", "recognise"} <= done:
         show.print_estimate(config, done)
 
 
@@ -184,35 +197,6 @@ def funnel(config_file: ConfigFile = DEMO, source: Source = "", workspace: Works
         show.print_cells(name, found)
         for line in runner.load_notes(place, name, "lines"):
             say(f"    {line}")
-
-
-@app.command("trace")
-def trace_item(
-    item: Annotated[str, typer.Argument(help="Id of a question, an option or a scenario.")],
-    config_file: ConfigFile = DEMO,
-    source: Source = "",
-    workspace: Workspace = "",
-    ledger: LedgerFile = "",
-) -> None:
-    """Print the way back from an id to the post and the model calls behind it."""
-    from pipeline.trace import trace
-
-    config = read_config(config_file, source, workspace=workspace, ledger=ledger)
-    console = Console()
-    for what, text in trace(config, item):
-        console.print(Text(f"{what:<12} ", "bold") + Text(text))
-
-
-@app.command("preview")
-def preview_question(
-    question: Annotated[str, typer.Argument(help="Question id; the first if left out.")] = "",
-    config_file: ConfigFile = DEMO,
-    dist: Dist = "",
-) -> None:
-    """Show a question of the release as a respondent sees it."""
-    from pipeline.preview import preview
-
-    preview(Path(read_config(config_file, dist=dist).build.dist), question, Console())
 
 
 @app.command("verify")

@@ -48,8 +48,9 @@ def check_actions(
     lines, rows = _read(file)
     # Progress goes to standard error if standard output is for the counts alone.
     with contextlib.redirect_stdout(sys.stderr) if as_json else contextlib.nullcontext():
-        embedder = None if words_only else embedder_of(config)
-        found = check(rows, embedder=embedder)
+        model = "" if words_only else config.validate.embedding_model
+        embedder = embedder_of(config, model)
+        found = check(rows, config.validate, embedder)
     if out is not None:
         _write_csv(out, lines, rows, found)
     counts = _counts(rows, found, with_meanings=embedder is not None)

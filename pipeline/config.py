@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
+from pipeline.config_actions import GenerateConfig, ValidateConfig
 from pipeline.config_model import STRICT, Count, ModelConfig, Positive
 
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -145,10 +146,13 @@ class SelectConfig:
     Attributes:
         scenarios: Total, in equal parts over the domains.
         reserve: Further candidates a domain, which replace scenarios that fail.
+        slots: Folder of an earlier release, or a file of slots, whose scenarios keep their slots
+            and so their questions; "" for none.
     """
 
     scenarios: Positive
     reserve: Count = 0
+    slots: str = ""
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -201,18 +205,18 @@ class RewriteConfig:
 
 
 @dataclass(frozen=True, config=STRICT)
-class GenerateConfig:
-    """Who writes the actions.
+class RecogniseConfig:
+    """Who names the value of each action without knowing what it was written for.
 
     Attributes:
-        generators: Exactly two names from [models].
+        model: A name from [models], best a model that writes no actions; "" asks nobody.
         prompt: Prompt file in prompts/, without `.md`.
-        attempts: Times a generator is asked before its scenario is replaced.
+        attempts: Times it is asked before a scenario's actions stay without an answer.
     """
 
-    generators: tuple[str, str]
-    prompt: str = "generate_actions"
-    attempts: Positive = 3
+    model: str = ""
+    prompt: str = "recognise"
+    attempts: Positive = 2
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -306,6 +310,8 @@ class Config:
     budget: BudgetConfig = BudgetConfig()
     vote: VoteConfig = VoteConfig()
     rewrite: RewriteConfig = RewriteConfig()
+    validate: ValidateConfig = ValidateConfig()
+    recognise: RecogniseConfig = RecogniseConfig()
     reddit: RedditConfig = RedditConfig()
     file: str = field(default="", kw_only=True)
 

@@ -16,6 +16,9 @@ from pipeline.config import Config
 from pipeline.config_model import BatchConfig, ModelConfig
 from pipeline.errors import BadInputError, nearest
 
+_MEANINGS = "pipeline/config.py"
+_UNKNOWN = {"unexpected_keyword_argument", "extra_forbidden"}
+
 
 def load(path: Path, overrides: Mapping[str, Any] | None = None) -> Config:
     """Read a TOML file.
@@ -27,15 +30,7 @@ def load(path: Path, overrides: Mapping[str, Any] | None = None) -> Config:
     Raises:
         BadInputError: The file is missing or broken, or a key is unknown, missing or mistyped.
     """
-    try:
-        data = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        what = (
-            "no such configuration file" if isinstance(error, FileNotFoundError) else error.strerror
-        )
-        raise BadInputError(f"{path}: {what}; see configs/ for files that work") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise BadInputError(f"{path}: not valid TOML: {error}") from None
+    data = read_toml(path, "configuration file", "see configs/ for files that work")
     for dotted, value in (overrides or {}).items():
         table, parts = data, dotted.split(".")
         for part in parts[:-1]:
@@ -50,12 +45,32 @@ def load(path: Path, overrides: Mapping[str, Any] | None = None) -> Config:
         # order of the domains is that of their slots.
         config = TypeAdapter(Config).validate_json(json.dumps(data, allow_nan=False))
     except ValidationError as error:
-        raise BadInputError(f"{path}: {_explain(error, data)}") from None
+        raise BadInputError(f"{path}: {explain(error, Config, _MEANINGS)}") from None
     except (ValueError, TypeError) as error:  # NaN or a date in the TOML
         raise BadInputError(f"{path}: {error}") from None
     config = dataclasses.replace(config, file=str(path))
     _check_references(config)
     return config
+
+
+def read_toml(path: Path, what: str, remedy: str) -> dict[str, Any]:
+    """Return what a TOML file holds.
+
+    Args:
+        path: The file.
+        what: Its kind, for the error if there is none.
+        remedy: What to do then.
+
+    Raises:
+        BadInputError: It cannot be read, or is not TOML.
+    """
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        problem = f"no such {what}" if isinstance(error, FileNotFoundError) else error.strerror
+        raise BadInputError(f"{path}: {problem}; {remedy}") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise BadInputError(f"{path}: not valid TOML: {error}") from None
 
 
 def parse_override(text: str) -> tuple[str, Any]:
@@ -86,6 +101,12 @@ def _check_references(config: Config) -> None:
             raise BadInputError(f"{config.file}: models.{name}.base_url: missing; add it")
         if model.by_batch and model.batch is not None:
             _check_batch(f"{config.file}: models.{name}.batch", model, model.batch)
+    for name in config.generate.one_by_one:
+        if name not in config.generate.generators:
+            raise BadInputError(
+                f"{config.file}: generate.one_by_one: '{name}' is no generator; "
+                + nearest(name, config.generate.generators)
+            )
     if len(set(config.generate.generators)) != 2:
         raise BadInputError(f"{config.file}: generate.generators: the two names must differ")
     _check_roles(config)
@@ -104,10 +125,11 @@ def _check_references(config: Config) -> None:
 
 
 def _check_roles(config: Config) -> None:
-    """Check who votes and who rewrites."""
+    """Check who votes, who rewrites and who recognises."""
     vote, rewrite = config.vote, config.rewrite
     named = {"vote.voters": vote.voters, "vote.tie_breaker": (vote.tie_breaker,)}
-    for key, names in (named | {"rewrite.model": (rewrite.model,)}).items():
+    named |= {"rewrite.model": (rewrite.model,), "recognise.model": (config.recognise.model,)}
+    for key, names in named.items():
         for name in filter(None, names):
             if name not in config.models:
                 raise BadInputError(
@@ -143,24 +165,31 @@ def _check_batch(place: str, model: ModelConfig, batch: BatchConfig) -> None:
         )
 
 
-def _explain(error: ValidationError, data: Mapping[str, Any]) -> str:
-    """Return the first problem as 'section.key: what is wrong and what would be right'."""
-    problem = error.errors()[0]
+def explain(error: ValidationError, owner: type, meanings: str) -> str:
+    """Return the first problem as 'section.key: what is wrong and what would be right'.
+
+    Args:
+        error: What pydantic found.
+        owner: The dataclass that was to be read.
+        meanings: File that tells what its keys mean.
+    """
+    problems = error.errors()
+    # A key that is misspelt is also missing; its misspelling tells more.
+    problem = next((each for each in problems if each["type"] in _UNKNOWN), problems[0])
     place = [str(part) for part in problem["loc"]]
     dotted = ".".join(place)
-    if problem["type"] in {"unexpected_keyword_argument", "extra_forbidden"}:
-        return f"{dotted}: unknown key; {nearest(place[-1], _valid_keys(place[:-1]))}"
+    if problem["type"] in _UNKNOWN:
+        return f"{dotted}: unknown key; {nearest(place[-1], _valid_keys(owner, place[:-1]))}"
     if problem["type"] in {"missing", "missing_argument"}:
-        return f"{dotted}: missing; add it (its meaning is in pipeline/config.py)"
+        return f"{dotted}: missing; add it (its meaning is in {meanings})"
     given = problem["input"]
     shown = f" (given: {given!r})" if not isinstance(given, dict) else ""
     message = problem["msg"].removeprefix("Input ").replace("tuple", "list")
     return f"{dotted}: {message}{shown}"
 
 
-def _valid_keys(place: list[str]) -> list[str]:
+def _valid_keys(owner: Any, place: list[str]) -> list[str]:
     """Return the field names of the section at `place`."""
-    owner: Any = Config
     for name in place:
         # [models] holds many of a kind: its own names are no fields, and lead nowhere deeper.
         hint = get_type_hints(owner).get(name, owner)

@@ -39,8 +39,9 @@ class ModelConfig:
     """One model with its sampling settings, under the name that the release shows.
 
     Attributes:
-        provider: "openai" for any OpenAI-compatible endpoint; "dashscope" for Alibaba Cloud's own
-            API; "llama_cpp" for the bundled model, which the build serves on loopback by itself.
+        provider: "openai" for any OpenAI-compatible endpoint; "openai_json" for one that knows JSON
+            mode but no schemas (DeepSeek); "dashscope" for Alibaba Cloud's own API; "llama_cpp" for
+            the bundled model, which the build serves on loopback by itself.
         model: Model name as the endpoint knows it.
         base_url: Endpoint; empty for "llama_cpp".
         api_key_env: Environment variable that holds the key; empty if none is needed.
@@ -58,7 +59,7 @@ class ModelConfig:
         batch: Ask by batch, which costs less and takes up to a day.
     """
 
-    provider: Literal["openai", "dashscope", "llama_cpp"]
+    provider: Literal["openai", "openai_json", "dashscope", "llama_cpp"]
     model: str
     max_tokens: Positive
     base_url: str = ""

@@ -3,22 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Collection
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
-import polars as pl
-
-from pipeline import generate, rewrite, vote
-from pipeline.build import load_table
 from pipeline.config import Config
 from pipeline.config_model import ModelConfig
 from pipeline.llm.call import Caller
 from pipeline.llm.ledger import IN_MEMORY, Ledger, Money, Usage
 from pipeline.llm.prices import FREE, Price, likely_prompt_tokens, load_prices, most_prompt_tokens
 from pipeline.llm.prices import price_of as price_in
-from pipeline.llm.request import Request
+from pipeline.rounds import Round, rounds
 
 _TOKENS_A_WORD = 1.4
 """English words under byte-pair tokenisers have 1.2 to 1.4 tokens; used only without posts."""
@@ -45,6 +40,8 @@ class Estimate:
         expected_batch_micro: The same at the batch price.
         assumed: True if no scenarios are drawn yet and each was taken to be as long as
             `screen.max_words` allows.
+        unwritten: True if the actions in the prompts are not written yet and each was taken to
+            have 60 words.
     """
 
     stage: str
@@ -61,6 +58,7 @@ class Estimate:
     expected_online_micro: int
     expected_batch_micro: int
     assumed: bool
+    unwritten: bool
 
 
 def estimate(config: Config, done: Collection[str]) -> list[Estimate]:
@@ -77,78 +75,27 @@ def estimate(config: Config, done: Collection[str]) -> list[Estimate]:
     ledger = Path(config.build.ledger)
     place = ledger if ledger.is_file() else IN_MEMORY
     with Caller(place, config.models, config.budget) as caller:
-        return [_estimate(config, caller, row, done) for row in _rounds(config, done)]
+        return [_estimate(config, caller, row, done) for row in rounds(config, done)]
 
 
-@dataclass(frozen=True)
-class _Round:
-    """One stage's questions to one model.
-
-    Attributes:
-        stage: The stage.
-        model: The model's name in [models].
-        items: Posts or scenarios that it is asked about, at most.
-        texts: Yields the (id, text) of each, if they are drawn already.
-        first_request: Returns the request about one post (id, text).
-    """
-
-    stage: str
-    model: str
-    items: int
-    texts: Callable[[], Iterator[tuple[str, str]]]
-    first_request: Callable[[Caller, str, str], Request]
-
-
-def _rounds(config: Config, done: Collection[str]) -> Iterator[_Round]:
-    domains = len(config.domains)
-    quota = config.select.scenarios // domains
-    pool = (quota + config.select.reserve) * domains
-    roles = [("vote", voter) for voter in config.vote.voters]
-    if config.vote.voters:
-        roles.append(("vote, ties at most", config.vote.tie_breaker))
-    for role, voter in roles:
-        texts = partial(_posts, config, pool)
-        yield _Round(role, voter, pool, texts, partial(_vote, config, voter))
-    if config.release.text == "rewritten":
-        needed = min(pool, (quota + config.rewrite.reserve) * domains)
-        texts = partial(_posts, config, needed)
-        yield _Round("rewrite", config.rewrite.model, needed, texts, partial(_retelling, config))
-    total = config.select.scenarios
-    texts = partial(_scenarios, config) if "rewrite" in done else partial(_posts, config, total)
-    for name in config.generate.generators:
-        yield _Round("generate", name, total, texts, partial(_action, config, name))
-
-
-def _vote(config: Config, voter: str, caller: Caller, post_id: str, text: str) -> Request:
-    return vote.first_request(config, caller, voter, post_id, text)
-
-
-def _retelling(config: Config, caller: Caller, post_id: str, text: str) -> Request:
-    return rewrite.first_request(config, caller, post_id, text)
-
-
-def _action(config: Config, generator: str, caller: Caller, post_id: str, text: str) -> Request:
-    scenario = {"scenario_id": rewrite.scenario_id(text), "scenario": text}
-    return generate.first_request(config, caller, generator, scenario)
-
-
-def _estimate(config: Config, caller: Caller, row: _Round, done: Collection[str]) -> Estimate:
+def _estimate(config: Config, caller: Caller, row: Round, done: Collection[str]) -> Estimate:
     selected = "select" in done
     model = config.models[row.model]
     calls = answered = prompt = likely = 0
     if selected:
         for post_id, text in row.texts():
-            request = row.first_request(caller, post_id, text)
-            if caller.ledger.has(request.key):
-                answered += 1
-                continue
-            calls += 1
-            prompt += most_prompt_tokens(request)
-            likely += likely_prompt_tokens(request)
+            for request in row.requests(caller, post_id, text):
+                if caller.ledger.has(request.key):
+                    answered += 1
+                    continue
+                calls += 1
+                prompt += most_prompt_tokens(request)
+                likely += likely_prompt_tokens(request)
     else:
-        frame = most_prompt_tokens(row.first_request(caller, "p", ""))
-        calls = row.items
-        prompt = likely = calls * (frame + round(config.screen.max_words * _TOKENS_A_WORD))
+        frames = [most_prompt_tokens(request) for request in row.requests(caller, "p", "")]
+        calls = row.items * len(frames)
+        longest = round(config.screen.max_words * _TOKENS_A_WORD)
+        prompt = likely = row.items * (sum(frames) + longest * len(frames))
     price = _price(config, model)
     usage = caller.ledger.usage(model.model, model.max_tokens, model.temperature)
     known = usage if usage.replies >= _ENOUGH_REPLIES else None
@@ -168,6 +115,7 @@ def _estimate(config: Config, caller: Caller, row: _Round, done: Collection[str]
         expected_online_micro=_expected(price, known, calls),
         expected_batch_micro=_expected(price.by_batch(), known, calls),
         assumed=not selected,
+        unwritten=row.unwritten,
     )
 
 
@@ -191,19 +139,6 @@ def _expected(price: Price, usage: Usage | None, calls: int) -> int:
     # A share p of answers is unusable, and so is the same share of those asked again.
     askings = 1 / (1 - usage.unusable / usage.replies) if usage.unusable < usage.replies else 1.0
     return math.ceil(calls * each * askings)
-
-
-def _posts(config: Config, most: int) -> Iterator[tuple[str, str]]:
-    """Yield (id, text) of the posts that are drawn first, the same number of each domain."""
-    table = load_table(Path(config.build.workspace), "select.pool")
-    rows = table.filter(pl.col("rank") < most // len(config.domains)).sort("post_id")
-    yield from rows.select("post_id", "text").iter_rows()
-
-
-def _scenarios(config: Config) -> Iterator[tuple[str, str]]:
-    table = load_table(Path(config.build.workspace), "rewrite.scenarios")
-    for slot in generate.slots_of(config, table)[0]:
-        yield slot.scenario["scenario_id"], slot.scenario["scenario"]
 
 
 def spent(config: Config) -> Money:

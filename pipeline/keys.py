@@ -16,18 +16,22 @@ from pipeline import tombstones
 from pipeline.artifacts import canonical_json, sha256_file, sha256_text
 from pipeline.config import Config
 from pipeline.config_model import PACE_FIELDS
+from pipeline.duplicates.earlier import scenarios_of
 from pipeline.errors import BadInputError
-from pipeline.paths import DESIGNS, HUB_RELEASE, PROMPTS, ROOT, source_path
+from pipeline.paths import DESIGNS, HUB_RELEASE, PROMPTS, ROOT, SAMPLE_POSTS, source_path
 from pipeline.prompts import load_prompt
+from pipeline.slots import slots_file
 from pipeline.sources.authors import author_key, fingerprint
 from pipeline.sources.mapping import load_mapping
 from pipeline.stage import Stage
 
-# Fields that say where things lie, not what they are; the source and the key that authors are
-# hashed with count by their content instead.
+# Fields that say where things lie, not what they are; the source, earlier releases and the key that
+# authors are hashed with count by their content instead.
 PLACE_FIELDS = {
     "build": {"workspace", "ledger", "dist", "cache"},
     "source": {"path", "author_key_env", "tombstones", "max_bad_lines"},
+    "select": {"slots"},
+    "dedup": {"earlier"},
 }
 _CACHE_FILE = ".source-digests.json"
 
@@ -47,7 +51,8 @@ def components(
     for dotted in stage.sections:
         section, _, key = dotted.partition(".")
         value = _without_places(section, config.section(section))
-        found |= _flat(f"config.{dotted}", value[key] if key else value)
+        if not key or key in value:
+            found |= _flat(f"config.{dotted}", value[key] if key else value)
     for name in stage.models(config):
         model = dataclasses.asdict(config.models[name])
         found |= _flat(
@@ -55,6 +60,7 @@ def components(
         )
     found |= {f"prompt.{name}": load_prompt(name).digest for name in stage.prompts(config)}
     found |= {f"input.{name}": digest for name, digest in inputs.items()}
+    found |= {f"earlier.{p}": digest for p, digest in _earlier(stage, config)}
     if stage.reads_source:
         path = source_path(config.source.path)
         found |= {"source.name": path.name, "source.sha256": source_digest(path, workspace)}
@@ -107,6 +113,8 @@ def code(module: str) -> dict[str, str]:
     found = {f"code.{name}": digest for name, digest in seen.items()}
     if "pipeline.values" in seen:
         found["data.values.toml"] = sha256_file(PROMPTS / "values.toml")
+    if "pipeline.validators" in seen:
+        found["data.sample_posts"] = sha256_file(SAMPLE_POSTS)
     if "pipeline.compose" in seen:
         found |= {f"data.{p.name}": sha256_file(p) for p in sorted(DESIGNS.glob("*.json"))}
     if "pipeline.card" in seen:
@@ -147,6 +155,16 @@ def source_digest(path: Path, workspace: Path) -> str:
         if workspace.is_dir() and os.access(workspace, os.W_OK):
             store.write_text(json.dumps({stamp: digest}), encoding="utf-8")
     return digest
+
+
+def _earlier(stage: Stage, config: Config) -> Iterator[tuple[str, str]]:
+    """Yield (place, digest) of what a stage reads of earlier releases."""
+    if ("select" in stage.sections or "select.slots" in stage.sections) and config.select.slots:
+        path = slots_file(config.select.slots)
+        yield "slots", sha256_file(path) if path.is_file() else "absent"
+    if "dedup" in stage.sections and config.dedup.earlier:
+        scenarios = scenarios_of(config.dedup.earlier)
+        yield "scenarios", sha256_text(canonical_json(scenarios))
 
 
 def _flat(prefix: str, value: Any) -> dict[str, Any]:

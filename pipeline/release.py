@@ -10,17 +10,27 @@ from typing import Any
 import polars as pl
 
 from pipeline import funnel, schema
-from pipeline.artifacts import folder_digest, write_json, write_text
+from pipeline.artifacts import folder_digest, write_json, write_parquet, write_text
 from pipeline.card import is_local_only, render_card
 from pipeline.dist import write_table
 from pipeline.funnel import Funnel
 from pipeline.paths import PROMPTS, ROOT
+from pipeline.slots import FILE as SLOTS
 from pipeline.stage import Context, Result
 from pipeline.values import load_values
 from pipeline.verify import SUMS, verify
 
 SCENARIO_COLUMNS = ("scenario_id", "domain", "subreddit", "year", "scenario")
-ACTION_COLUMNS = ("action_id", "scenario_id", "value", "generator", "action", "ledger_key")
+ACTION_COLUMNS = (
+    "action_id",
+    "scenario_id",
+    "value",
+    "generator",
+    "action",
+    "flags",
+    "prompt",
+    "ledger_key",
+)
 
 
 def run(context: Context) -> Result:
@@ -53,10 +63,10 @@ def run(context: Context) -> Result:
         name: Funnel.from_json(_mapping(manifest["funnel"]))
         for name, manifest in context.manifests.items()
     }
-    notes, dealing = (
-        _mapping(context.manifests[name]["notes"]) for name in ("generate", "compose")
+    notes, dealing, recognised = (
+        _mapping(context.manifests[name]["notes"]) for name in ("generate", "compose", "recognise")
     )
-    card = render_card(context.config, tables, files, funnels, notes, dealing)
+    card = render_card(context.config, tables, files, funnels, notes, dealing, recognised)
     write_text(card, dist / "README.md")
     write_json(_values(), dist / "values.json")
     _write_provenance(context, dist)
@@ -80,7 +90,10 @@ def _values() -> list[dict[str, Any]]:
             "id": v.id,
             "name": v.name,
             "definition": v.definition,
+            "goal": v.goal,
             "higher_order": list(v.higher_order),
+            "position": v.position,
+            "opposites": list(v.opposites),
         }
         for v in load_values()
     ]
@@ -89,6 +102,9 @@ def _values() -> list[dict[str, Any]]:
 def _write_provenance(context: Context, dist: Path) -> None:
     for name, manifest in context.manifests.items():
         write_json(manifest, dist / "provenance" / "manifests" / f"{name}.json")
+    # Post ids lead to people: in a release of retellings they stay with its maintainer.
+    private = ("post_id",) if context.config.release.text == "rewritten" else ()
+    write_parquet(context.tables["generate.slots"].drop(private), dist / SLOTS)
     target = dist / "provenance" / "prompts"
     target.mkdir(parents=True)
     for path in sorted(PROMPTS.iterdir()):

@@ -114,6 +114,7 @@ CANDIDATES: Schema = {
 SLOTS: Schema = {
     "slot": pl.Int64(),
     "scenario_id": pl.String(),
+    "post_id": pl.String(),
     "domain": pl.String(),
     "replaced": pl.List(pl.String()),  # scenarios that held the slot before and failed
 }
@@ -124,8 +125,34 @@ ACTIONS: Schema = {
     "value": pl.String(),
     "generator": pl.String(),
     "action": pl.String(),
+    "flags": pl.List(pl.String()),  # what validators find wrong with it and config lets pass
+    "askings": pl.Int64(),  # 1 where it was right at once
+    "prompt": pl.String(),  # file and version, such as "generate_actions 2"
     "ledger_key": pl.String(),
 }
+
+VIOLATIONS: Schema = {
+    "scenario_id": pl.String(),
+    "domain": pl.String(),
+    "generator": pl.String(),
+    "value": pl.String(),
+    "asking": pl.Int64(),  # from 1: which of the actions that were written for this value
+    "code": pl.String(),
+    "rejects": pl.Boolean(),
+    "detail": pl.String(),
+    "action": pl.String(),
+    "ledger_key": pl.String(),
+}
+"""What validators found wrong with each action that was ever written, also where it was mended."""
+RECOGNISED: Schema = {
+    "action_id": pl.String(),
+    "scenario_id": pl.String(),
+    "value": pl.String(),  # what it was written for
+    "generator": pl.String(),
+    "recognised": pl.String(),  # value id; "" if the recogniser gave no usable answer
+    "ledger_key": pl.String(),  # of the recogniser's last reply
+}
+"""Each action once: what it was written for, and what the blind recogniser says."""
 
 QUESTIONS: Schema = {
     "question_id": pl.String(),

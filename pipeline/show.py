@@ -7,6 +7,7 @@ from collections.abc import Collection, Mapping
 from rich.console import Console
 from rich.table import Table
 
+from pipeline import reserve
 from pipeline.config import Config
 from pipeline.estimate import Estimate, estimate
 from pipeline.funnel import Funnel
@@ -60,11 +61,15 @@ def print_estimate(config: Config, done: Collection[str]) -> None:
     cap = round(config.budget.cap_usd * MICRO)
     say(f"    together at most {dollars(most)} as configured; the cap is {dollars(cap)}")
     say("    (prompt tokens are bounded by bytes, so real ones are fewer; re-askings come on top)")
+    for line in reserve.lines(config):
+        say(f"    {line}")
     if any(row.assumed for row in found):
         say(
             "    an assumption: no scenario is drawn yet, and each is taken to be as long as "
             "screen.max_words allows"
         )
+    if any(row.unwritten for row in found):
+        say("    actions that are not written yet are taken to have 60 words each")
 
 
 def _expectation(row: Estimate) -> str:

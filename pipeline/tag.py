@@ -12,7 +12,9 @@ import polars as pl
 from pipeline import funnel, schema
 from pipeline.language import LINK, languages
 from pipeline.stage import Context, Result
-from pipeline.text import RECURRING, clean, mask
+from pipeline.text import RECURRING, clean_all, mask_all
+
+_POSTS_AT_ONCE = 20_000  # that are held as Python objects
 
 _WORD = r"[\p{L}\p{N}]+(?:['\u2019\-][\p{L}\p{N}]+)*"
 _UPDATE = (
@@ -81,6 +83,11 @@ def run(context: Context) -> Result:
 
 def tagged(posts: pl.DataFrame) -> pl.DataFrame:
     """Return rows of schema.TAGGED for rows of schema.POSTS."""
+    nothing = pl.DataFrame(schema=schema.TAGGED)
+    return pl.concat([nothing, *(_tagged(some) for some in posts.iter_slices(_POSTS_AT_ONCE))])
+
+
+def _tagged(posts: pl.DataFrame) -> pl.DataFrame:
     read = with_text(posts)
     outside_links = pl.col("body").str.replace_all(LINK, " ")
     table = read.with_columns(
@@ -96,15 +103,16 @@ def with_text(posts: pl.DataFrame) -> pl.DataFrame:
 
     So rules see what people and models see: no character in it is invisible.
     """
-    read = posts.with_columns(
-        title=pl.Series([clean(title) for title in posts["title"]], dtype=pl.String),
-        body=pl.Series([clean(body) for body in posts["body"]], dtype=pl.String),
+    slices = list(posts.iter_slices(_POSTS_AT_ONCE)) or [posts]
+    return pl.concat([_with_text(some) for some in slices])
+
+
+def _with_text(posts: pl.DataFrame) -> pl.DataFrame:
+    read = posts.with_columns(title=clean_all(posts["title"]), body=clean_all(posts["body"]))
+    text, masked = mask_all(
+        read.select(pl.concat_str("title", "body", separator="\n\n")).to_series()
     )
-    masked = [mask(f"{t}\n\n{b}") for t, b in read.select("title", "body").iter_rows()]
-    return read.with_columns(
-        text=pl.Series([text for text, _ in masked], dtype=pl.String),
-        masked=pl.Series([list(kinds) for _, kinds in masked], dtype=pl.List(pl.String)),
-    )
+    return read.with_columns(text.alias("text"), masked.alias("masked"))
 
 
 def _tags() -> pl.Expr:

@@ -6,6 +6,8 @@ import html
 import re
 import unicodedata
 
+import polars as pl
+
 from pipeline.patterns import CONTACTS, part
 
 # Unicode's format characters (category Cf) but for the few that are drawn: they are seen by models
@@ -23,8 +25,17 @@ _BLANK_LINES = re.compile(r"\n{3,}")
 # Markdown's own entities (&#x200B; &nbsp;) are left after the source's escaping is undone.
 _ENTITY = re.compile(r"&(?:#[xX][0-9a-fA-F]{1,6}|#\d{1,7}|nbsp|zwj|zwnj|ensp|emsp|shy);")
 
+# Characters of which `clean` changes none but spaces and line ends, and entities that it resolves.
+_PLAIN = (
+    r"\n -~\x{A1}-\x{AC}\x{AE}-\x{24F}\x{2010}-\x{2015}\x{2018}-\x{2027}\x{2030}-\x{205E}"
+    r"\x{20AC}\x{FE0F}\x{1F300}-\x{1FAFF}"
+)
+_NOT_PLAIN = rf"[^{_PLAIN}]|{_ENTITY.pattern}"
+
 # What every address, link, user name or phone number has; without it a text needs no closer look.
 _MAYBE = re.compile(r"@|\+\d|\]\(|https?:|www\.|u(?:ser)?/|\d(?:[ .()/-]{0,3}\d){6}", re.IGNORECASE)
+# The same for Polars, which may fold case in another way: no text that _MAYBE finds is left out.
+_ALSO_MAYBE = r"(?i)@|\+\d|\]\(|ttp|www\.|u/|r/|\d(?:[ .()/-]{0,3}\d){6}"
 _MASKED_LINK = re.compile(r"\[([^\]\n]{1,300})\]\(\[URL\]\)")
 
 RECURRING = (
@@ -48,6 +59,19 @@ def clean(text: str) -> str:
     return _BLANK_LINES.sub("\n\n", _LINE_EDGES.sub("\n", text)).strip()
 
 
+def clean_all(texts: pl.Series) -> pl.Series:
+    """Return `clean` of each text; much faster than one by one."""
+    tidy = (
+        texts.str.replace_all(" +", " ")
+        .str.replace_all(" ?\n ?", "\n")
+        .str.replace_all("\n{3,}", "\n\n")
+        .str.strip_chars(" \n")
+    )
+    other = texts.str.contains(_NOT_PLAIN).arg_true()
+    done = [clean(text) for text in texts.gather(other)]
+    return tidy.scatter(other, pl.Series(done, dtype=pl.String))
+
+
 def mask(text: str) -> tuple[str, tuple[str, ...]]:
     """Replace e-mail addresses, URLs, usernames and phone numbers by [KIND].
 
@@ -66,3 +90,17 @@ def mask(text: str) -> tuple[str, tuple[str, ...]]:
                 kinds.add(kind)
         text = _MASKED_LINK.sub(r"\1 [URL]", text)
     return text, tuple(sorted(kinds))
+
+
+def mask_all(texts: pl.Series) -> tuple[pl.Series, pl.Series]:
+    """Return `mask` of each text: masked texts, and lists of kinds."""
+    maybe = texts.str.contains(_ALSO_MAYBE).arg_true()
+    done = [mask(text) for text in texts.gather(maybe)]
+    masked = texts.scatter(maybe, pl.Series([text for text, _ in done], dtype=pl.String))
+    kinds = pl.DataFrame(
+        {"row": maybe, "masked": [list(kinds) for _, kinds in done]},
+        schema={"row": pl.UInt32, "masked": pl.List(pl.String)},
+    )
+    every = pl.DataFrame({"row": pl.arange(0, len(texts), dtype=pl.UInt32, eager=True)})
+    found = every.join(kinds, on="row", how="left", maintain_order="left")["masked"]
+    return masked, found.fill_null([])

@@ -87,8 +87,12 @@ def overrides(
         "build.dist": str(tmp_path / "dist"),
         "budget.prices": str(PRICES),
         "budget.cap_usd": 10.0,
+        # The server's answers are no sentences; what they break is flagged.
+        "validate.reject": ["empty", "distinct"],
+        "validate.embedding_model": "",
         "vote.voters": [],
         "vote.tie_breaker": "",
+        "recognise.model": "",
     }
 
 

@@ -114,10 +114,14 @@ def answer(body: dict[str, Any], *, same: bool = False) -> str:
     digest = hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()
     if not schema:
         return f"answer {digest[:8]}"
-    texts = {
-        name: "I do nothing." if same else f"I take course {digest[:6]} number {i}."
-        for i, name in enumerate(schema["properties"])
-    }
+    texts = {}
+    for i, (name, field_schema) in enumerate(schema["properties"].items()):
+        choices = (field_schema or {}).get("enum")  # in JSON mode nothing is known of a field
+        if choices:
+            drawn = hashlib.sha256(f"{digest} {name}".encode()).digest()
+            texts[name] = choices[drawn[0] % len(choices)]
+        else:
+            texts[name] = "I do nothing." if same else f"I take course {digest[:6]} number {i}."
     return json.dumps(texts)
 
 

@@ -359,3 +359,22 @@ def test_the_bound_on_prompt_tokens_is_at_least_the_bytes(texts: list[str]) -> N
     assert most_prompt_tokens(request) >= sum(
         len(text.encode("utf-8", "surrogatepass")) for text in texts
     )
+
+
+def test_an_endpoint_without_schemas_is_asked_in_json_mode_and_its_reply_checked_here(
+    server: ChatServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("VALACT_TEST_KEY", SECRET)
+    model = ModelConfig(
+        provider="openai_json",
+        model="fake",
+        base_url=server.base_url,
+        api_key_env="VALACT_TEST_KEY",
+        max_tokens=50,
+    )
+    (reply,) = ask(tmp_path / "l.sqlite", model)
+    assert [body["response_format"] for body in server.bodies] == [{"type": "json_object"}]
+    assert reply.outcome == "ok"
+    server.names = ["other"]
+    (wrong,) = ask(tmp_path / "m.sqlite", model)
+    assert wrong.outcome == "invalid"

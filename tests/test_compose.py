@@ -17,8 +17,8 @@ from pipeline.config import Config
 from pipeline.config_file import load
 from pipeline.designs import load_design
 from pipeline.errors import StageError
-from pipeline.generate import slot_number
 from pipeline.paths import ROOT
+from pipeline.slots import slot_number
 from pipeline.stage import Context
 from pipeline.values import value_ids
 

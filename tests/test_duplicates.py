@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from pipeline import schema
 from pipeline.config import DedupConfig
-from pipeline.duplicates import find, lexical
+from pipeline.duplicates import find, prefixes, sets
 from pipeline.duplicates.lexical import Thresholds, similar
 from pipeline.duplicates.normal import compared, normal
 from pipeline.duplicates.stars import FOUND, METHODS, kept_rows, stars
@@ -94,9 +94,11 @@ def test_exactly_the_similar_texts_are_found_whatever_the_parts(
 ) -> None:
     least = Thresholds(jaccard, containment, inside=5)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(lexical, "_TEXTS_AT_ONCE", cut)
-        patch.setattr(lexical, "_SHINGLES_A_PART", cut * 20)
-        patch.setattr(lexical, "_PAIRS_AT_ONCE", cut)
+        patch.setattr(sets, "_WORDS_AT_ONCE", cut)
+        patch.setattr(sets, "_SHINGLES_A_HEAP", cut * 20)
+        patch.setattr(sets, "_BYTES_IN_MEMORY", cut * 20)
+        patch.setattr(sets, "_PAIRS_AT_ONCE", cut)
+        patch.setattr(prefixes, "_PAIRS_AT_ONCE", cut)
         found = similar(pl.Series([" ".join(text) for text in texts]), size, least, least)
     truth = {
         (a, b): alike(texts[a], texts[b], size, least.inside)
@@ -107,7 +109,7 @@ def test_exactly_the_similar_texts_are_found_whatever_the_parts(
         for pair, measured in truth.items()
         if round(measured[0], 4) >= jaccard or round(measured[1], 4) >= containment
     }
-    assert found.whole
+    assert not len(found.aside)
     assert {(a, b): (j, c) for a, b, j, c in found.pairs.iter_rows()} == {
         pair: tuple(round(number, 4) for number in measured) for pair, measured in near.items()
     }
@@ -194,7 +196,7 @@ def test_what_stays_is_the_greedy_choice_over_all_pairs_in_any_order(
 ) -> None:
     """Also where every shingle of three bearers counts as a template."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(lexical, "_LARGEST_GROUP", largest_group)
+        patch.setattr(prefixes, "_LARGEST_GROUP", largest_group)
         found = find(posts, CONFIG, Bags())
         mixed = find(posts.sample(fraction=1, shuffle=True, seed=seed), CONFIG, Bags())
     assert mixed.removals.equals(found.removals)
@@ -206,7 +208,7 @@ def test_what_stays_is_the_greedy_choice_over_all_pairs_in_any_order(
 
 def test_a_template_with_thousands_of_copies_falls_to_one_keeper() -> None:
     form = [f"f{i}" for i in range(60)]
-    texts = [[*form, f"end{i}"] for i in range(lexical._LARGEST_GROUP + 500)]
+    texts = [[*form, f"end{i}"] for i in range(prefixes._LARGEST_GROUP + 500)]
     found = find(posts_of(texts, [0] * len(texts)), DedupConfig(embedding_model=""), None)
     assert found.removals.height == len(texts) - 1
     assert found.removals["keeper_id"].n_unique() == 1
@@ -282,8 +284,7 @@ def test_normal_words_stay_as_they_are(text: str) -> None:
     ],
 )
 def test_short_bodies_are_compared_with_their_titles(title: str, body: str, words: str) -> None:
-    table = pl.DataFrame({"title": [title], "body": [body]})
-    assert table.select(compared(pl.col("title"), pl.col("body"))).item() == words
+    assert compared(pl.Series([title]), pl.Series([body])).to_list() == [words]
 
 
 @pytest.mark.parametrize(

@@ -24,9 +24,10 @@ def test_plan_measures_what_replies_used_and_leaves_no_ledger_behind(
     config = world(select__scenarios=20, select__reserve=0, **limit)
     runner.build(config, until="select")
     before = estimate(config, {"select"})
-    assert [row.calls for row in before] == [20, 20]
-    assert [row.minutes for row in before] == [10.0, 0.0]
-    assert [row.measured for row in before] == [None, None]
+    # 3 % of 200 actions each are assumed to be asked for anew.
+    assert [row.calls for row in before] == [20, 20, 6, 6]
+    assert [row.minutes for row in before] == [10.0, 0.0, 3.0, 0.0]
+    assert [row.measured for row in before] == [None] * 4
     assert not Path(config.build.ledger).exists()
     asked: list[str] = []
 
@@ -40,7 +41,8 @@ def test_plan_measures_what_replies_used_and_leaves_no_ledger_behind(
     after = estimate(
         world(select__scenarios=20, **{"models.g-one.top_p": 0.5}), {"select", "rewrite"}
     )
-    assert [row.calls for row in after] == [20, 0]
+    assert [row.calls for row in after] == [20, 0, 0, 0]
+    assert "0.0% of all, as in the last build" in after[2].stage
     usage = after[0].measured
     assert usage is not None
     assert (usage.replies, usage.unusable) == (24, 4)
@@ -52,3 +54,5 @@ def test_plan_measures_what_replies_used_and_leaves_no_ledger_behind(
     assert "10 min at the configured limits" in shown
     assert "up to a day a round of batches" in shown
     assert "expected from 24 replies" in shown
+    assert "select.reserve = 0: with 4 wanted a domain, at most 0.1% of the posts" in shown
+    assert "the last build lost vote 0 of" in shown

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import difflib
 import re
+import runpy
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +13,15 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from pipeline.errors import BadInputError
-from pipeline.paths import PROMPTS
+from pipeline.paths import ROOT
 from pipeline.prompts import load_prompt
 from pipeline.values import load_values, value_ids
+from tests import goldens
 
-NAMES = sorted(path.stem for path in PROMPTS.glob("*.md") if path.stem != "README")
-VALUES: list[dict[str, str]] = [{"id": v.id, "definition": v.definition} for v in load_values()]
+NAMES = goldens.names()
+VALUES: list[dict[str, Any]] = [
+    {"id": v.id, "definition": v.definition, "words": v.words} for v in load_values()
+]
 MARK = "THE STORY STANDS HERE"
 HEADER = '+++\nversion = 3\nvariables = ["x"]\n+++\n'
 
@@ -41,13 +46,52 @@ def test_a_shipped_prompt_loads_with_a_version_and_known_roles(name: str) -> Non
     assert prompt.sections[-1][0] == "user"
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_a_shipped_prompt_is_what_its_golden_holds(name: str) -> None:
+    path = goldens.golden(name)
+    now, known = goldens.rendered(name), path.read_text() if path.is_file() else ""
+    difference = "\n".join(
+        difflib.unified_diff(known.splitlines(), now.splitlines(), "golden", "now", lineterm="")
+    )
+    assert now == known, (
+        f"what prompts/{name}.md gives is not {path.relative_to(ROOT)}. If this is meant, raise "
+        f"its version, run `{goldens.COMMAND}` and commit the goldens.\n{difference}"
+    )
+
+
+def test_no_golden_is_left_of_a_prompt_that_is_gone() -> None:
+    assert sorted(path.stem for path in goldens.FOLDER.glob("*.txt")) == NAMES
+
+
+def test_goldens_are_written_and_the_changed_ones_are_named(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(goldens, "FOLDER", tmp_path)
+    (tmp_path / "gone.txt").write_text("of a prompt that is gone")
+    (tmp_path / "vote.txt").write_text(goldens.rendered("vote"))
+    runpy.run_module("tests.goldens", run_name="__main__")
+    written = sorted(set(NAMES) - {"vote"} | {"gone"})
+    assert capsys.readouterr().out.split() == [f"{name}.txt" for name in written]
+    assert {path.stem: path.read_text() for path in tmp_path.iterdir()} == {
+        name: goldens.rendered(name) for name in NAMES
+    }
+
+
+def test_a_variable_that_the_goldens_do_not_know_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(goldens.FULL, "post")
+    with pytest.raises(KeyError, match=r"goldens/__init__\.py: add post to FULL, for vote"):
+        goldens.rendered("vote")
+
+
 def test_generate_actions_is_two_messages_that_name_the_ten_values_in_order() -> None:
     (system, rules), (user, text) = render(MARK)
     assert (system, user) == ("system", "user")
     assert MARK not in rules
     assert text.count(MARK) == 1
     listed = [line for line in text.splitlines() if line.startswith("- ")]
-    assert listed == [f"- {value['id']}: {value['definition']}" for value in VALUES]
+    assert listed == [
+        f"- {v['id']}: {v['definition']} (without: {', '.join(v['words'])})" for v in VALUES
+    ]
     assert len(value_ids()) == len(set(value_ids())) == 10
     for left_over in ("{{", "{%", "+++", "## "):
         assert left_over not in rules + text

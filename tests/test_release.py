@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pytest
@@ -15,6 +18,7 @@ from pipeline.config import Config, DedupConfig
 from pipeline.dist import table_path
 from pipeline.errors import StageError
 from pipeline.verify import SUMS, verify
+from tests.loopback import ChatServer
 
 
 @pytest.fixture
@@ -187,3 +191,64 @@ def test_a_scenario_of_an_earlier_release_is_found(dist: Path, tmp_path: Path) -
     scenarios.select(scenario_id=pl.lit("sc_old"), scenario="scenario").head(1).write_parquet(file)
     with pytest.raises(StageError, match="and sc_old tell one story"):
         verify(dist, DedupConfig(earlier=(str(file),)))
+
+
+def test_the_slots_of_a_release_are_kept_by_the_next_build(
+    world: Callable[..., Config], tmp_path: Path
+) -> None:
+    first = world()
+    runner.build(first)
+    slots = Path(first.build.dist) / "provenance" / "slots.parquet"
+    assert "post_id" in pl.read_parquet(slots).columns  # verbatim: the posts are in it anyway
+    # Another seed draws other posts, and twice as many; those of the release come first.
+    places = {"build__workspace": str(tmp_path / "w2"), "build__dist": str(tmp_path / "d2")}
+    more = {"build__seed": "another", "select__scenarios": 20, "select__reserve": 0}
+    second = world(select__slots=first.build.dist, **places, **more)
+    runner.build(second, until="compose")
+    before, after = (
+        runner.load_table(Path(config.build.workspace), "compose.questions")
+        for config in (first, second)
+    )
+    assert after.height == 2 * before.height
+    assert after.filter(pl.col("slot").is_in(before["slot"].implode())).equals(before)
+    # Without it, other scenarios are in these slots.
+    third = world(**places, **more)
+    plans = {plan.stage.name: plan for plan in runner.plan(third)}
+    assert plans["select"].reasons == (f"earlier.slots {sha(slots)[:12]}… -> (absent)",)
+
+
+def sha(path: Path) -> str:
+    import hashlib
+
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def test_the_card_counts_what_rules_found_and_whom_it_cost(
+    world: Callable[..., Config], server: ChatServer
+) -> None:
+    bad: list[str] = []
+
+    def reply(body: dict[str, Any]) -> str | None:
+        names = list(body["response_format"]["json_schema"]["schema"]["properties"])
+        text = body["messages"][1]["content"]
+        bad.append(text) if not bad else None
+        about = bad[0].split("<situation>")[1][:80]
+        if about in text and body["temperature"] == 1.0:
+            return json.dumps({name: f"I wait because of {i}." for i, name in enumerate(names)})
+        return None
+
+    server.reply = reply
+    config = world(validate__reject=["benefit_clause"], generate__repairs=1)
+    runner.build(config)
+    card = (Path(config.build.dist) / "README.md").read_text()
+    assert "| g-two | 110 | 10 | 100 | 0 |" in card
+    assert "| `benefit_clause` | rejected | 0 | 0 | 10 | 0 |" in card
+    kept, replaced = (
+        re.search(rf"\| {name} \| (\d+) \| .* \| .* \| (.*) \|", card)
+        for name in ("kept", "replaced")
+    )
+    assert kept and replaced
+    assert (kept[1], replaced[1]) == ("10", "1")
+    slots = runner.load_table(Path(config.build.workspace), "generate.slots")
+    (domain,) = slots.filter(pl.col("replaced").list.len() > 0)["domain"]
+    assert replaced[2] == f"{domain} 1"

@@ -64,7 +64,7 @@ def test_every_count_of_the_funnel_stands_in_the_page(world: World, server: Chat
 def test_names_and_reasons_are_text_not_markup(tmp_path: Path) -> None:
     bad = "<script>alert(1)</script>"
     funnel = Funnel("post", 3, {(bad, "kept", ""): 1, (bad, "rejected", bad): 2})
-    page = write_report(tmp_path, bad, {bad: funnel}, {bad: [bad]}, [bad]).read_text()
+    page = write_report(tmp_path, bad, {bad: funnel}, {bad: [bad]}, [bad], {}).read_text()
     outside = re.sub(r"<svg.*</svg>", "", page, flags=re.DOTALL)
     assert "<script" not in outside
     assert outside.count("&lt;script&gt;") >= 6

@@ -73,13 +73,27 @@ def test_the_pairs_are_those_of_brute_force(
     assert_brute_force_agrees(vectors, least, steps)
 
 
-def test_pairs_are_found_across_blocks() -> None:
+@pytest.mark.parametrize("axes", [2, 96])
+def test_pairs_are_found_across_blocks(axes: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where a part of the coordinates rules pairs out."""
+    monkeypatch.setattr(semantic, "_AXES", axes)
     size = semantic._BLOCK
     vectors = unit_vectors(2 * size + 10, 6, 1)
     twins = {(0, 2 * size + 9), (size - 1, size), (3, size + 3), (size, 2 * size), (1, 2)}
     for a, b in sorted(twins):
         vectors[b] = vectors[a]
     assert assert_brute_force_agrees(vectors, 0.98, [size + 5]) > len(twins)
+
+
+@given(st.integers(0, 2**32), st.integers(1, 9))
+@settings(deadline=None, max_examples=20)
+def test_shortened_vectors_have_no_smaller_products(seed: int, axes: int) -> None:
+    vectors = unit_vectors(40, 12, seed) * np.linspace(0.1, 1, 12, dtype=np.float32)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(semantic, "_AXES", axes)
+        short = semantic._shortened(vectors)
+    assert short.shape == (40, axes + 1)
+    assert (short @ short.T >= vectors @ vectors.T - 1e-5).all()
 
 
 def test_the_index_finds_nearly_every_pair(monkeypatch: pytest.MonkeyPatch) -> None:

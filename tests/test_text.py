@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import unicodedata
 
+import polars as pl
 import pytest
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
-from pipeline.text import clean, mask
+from pipeline.text import clean, clean_all, mask, mask_all
 
 # Format characters that are drawn (signs over Arabic and Syriac numbers), so not invisible.
 DRAWN = {*"\u0600\u0601\u0602\u0603\u0604\u0605\u06dd\u070f\u0890\u0891\u08e2\U000110bd\U000110cd"}
@@ -90,6 +91,17 @@ def test_clean_examples(text: str, cleaned: str) -> None:
     assert clean(text) == cleaned
 
 
+@given(st.lists(MESSY | WORD, max_size=4))
+def test_many_texts_are_cleaned_as_one_is(texts: list[str]) -> None:
+    done = clean_all(pl.Series(texts, dtype=pl.String))
+    assert done.to_list() == [clean(text) for text in texts]
+
+
+def test_every_character_is_cleaned_in_bulk_as_it_is_alone() -> None:
+    texts = [f"A{c}b{c}" for c in map(chr, range(0x1FB00)) if not "\ud800" <= c <= "\udfff"]
+    assert clean_all(pl.Series(texts)).to_list() == [clean(text) for text in texts]
+
+
 @pytest.mark.parametrize("kind", FOUND)
 @given(before=WORD, after=WORD, data=st.data())
 def test_personal_data_in_any_sentence_is_masked(
@@ -100,6 +112,13 @@ def test_personal_data_in_any_sentence_is_masked(
     assert secret not in masked
     assert f"[{kind.upper()}]" in masked
     assert kind in kinds
+
+
+@given(st.lists(st.one_of(MESSY, WORD, *FOUND.values()), max_size=4))
+def test_many_texts_are_masked_as_one_is(texts: list[str]) -> None:
+    masked, kinds = mask_all(pl.Series(texts, dtype=pl.String))
+    pairs = zip(masked.to_list(), map(tuple, kinds.to_list()), strict=True)
+    assert list(pairs) == [mask(text) for text in texts]
 
 
 @pytest.mark.parametrize(

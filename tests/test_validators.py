@@ -7,22 +7,31 @@ import random
 import time
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pipeline.config_actions import ValidateConfig
 from pipeline.embedding import BUNDLED, Embedder
 from pipeline.paths import ROOT
-from pipeline.validators import CODES, FORM, ActionRow, Thresholds, Violation, check
+from pipeline.validators import CODES, FORM, ActionRow, Violation, check
 from pipeline.validators.content import language, personal_data, refusal, value_word
 from pipeline.validators.form import empty, first_person, length, placeholder, sentences
 from pipeline.validators.harm import harmful
 from pipeline.validators.reasons import benefit_clause
 from pipeline.validators.rows import Alone
 from pipeline.validators.sentences import split
-from pipeline.validators.sets import EXACT_BELOW, distinct, on_scenario, ten_values, vectors_of
+from pipeline.validators.sets import (
+    Vectors,
+    distinct,
+    on_scenario,
+    stranger_of,
+    strangers,
+    ten_values,
+)
 from pipeline.values import load_values, value_ids
 
 GOOD = [
@@ -36,7 +45,7 @@ ALONE: tuple[Alone, ...] = (
 
 
 def found(validator: Alone, action: str, value: str = "power") -> Violation | None:
-    violation = validator(ActionRow("s", value, action), Thresholds())
+    violation = validator(ActionRow("s", value, action), ValidateConfig())
     assert violation is None or (violation.code == validator.__name__ and violation.detail)
     return violation
 
@@ -591,12 +600,12 @@ def test_two_generators_make_two_sets() -> None:
 
 def test_the_same_text_is_found_in_any_dress_and_the_later_value_is_named() -> None:
     rows = a_set(tradition="i WALK, until noon!")
-    named = distinct(rows, Thresholds(), None)
+    named = distinct(rows, ValidateConfig(), None)
     assert named[value_ids().index("tradition")] == Violation(
         "distinct", "the same text as for self_direction"
     )
     assert sum(violation is not None for violation in named) == 1
-    assert distinct([*a_set("s"), *a_set("t")], Thresholds(), None) == [None] * 20
+    assert distinct([*a_set("s"), *a_set("t")], ValidateConfig(), None) == [None] * 20
 
 
 class Wheel:
@@ -623,29 +632,60 @@ def turned(scenario: str, *degrees: int, text: str = "") -> list[ActionRow]:
 
 def test_near_duplicates_are_found_by_their_vectors() -> None:
     rows = turned("s", 0, 10, 20, 90, 200)  # neighbours are alike, those two apart are not
-    vectors = vectors_of([row.action for row in rows], Wheel())
-    named = distinct(rows, Thresholds(distinct=0.97), vectors)
+    vectors = Vectors([row.action for row in rows], Wheel())
+    named = distinct(rows, ValidateConfig(distinct=0.97), vectors)
     assert [bool(violation) for violation in named] == [False, True, False, False, False]
     assert named[1] == Violation("distinct", "cosine 0.98 to the text for self_direction")
+
+
+def test_what_two_generators_write_is_compared_but_for_the_same_value() -> None:
+    ours = turned("s", 0, 90)
+    theirs = [replace(row, generator="g") for row in turned("s", 1, 2)]
+    vectors = Vectors([row.action for row in ours + theirs], Wheel())
+    named = distinct(ours + theirs, ValidateConfig(distinct=0.97), vectors)
+    assert [bool(violation) for violation in named] == [False, False, False, True]
+    assert named[3] == Violation("distinct", "cosine 1.00 to the text for self_direction")
 
 
 def test_an_action_that_is_nearer_to_another_scenario_is_found() -> None:
     here, there = "I stand at 0", "I stand at 180"
     rows = [*turned("s", 0, 80, 95, 170, text=here), *turned("t", 180, 5, text=there)]
-    vectors = vectors_of([text for row in rows for text in (row.action, row.scenario)], Wheel())
-    named = on_scenario(rows, Thresholds(on_scenario=0.1), vectors)
+    vectors = Vectors([text for row in rows for text in (row.action, row.scenario)], Wheel())
+    others = (here, there)
+    named = on_scenario(rows, ValidateConfig(on_scenario=0.1), vectors, others)
     assert [bool(violation) for violation in named] == [False, False, True, True, False, True]
     assert named[3] == Violation("on_scenario", "cosine -0.98 to its scenario, 0.98 to another one")
-    assert on_scenario(rows[:4], Thresholds(), vectors) == [None] * 4
+    assert on_scenario(rows[:4], ValidateConfig(), vectors, (here,)) == [None] * 4
     bare = [ActionRow(row.scenario_id, row.value, row.action) for row in rows]
-    assert on_scenario(bare, Thresholds(), vectors) == [None] * 6
+    assert on_scenario(bare, ValidateConfig(), vectors, others) == [None] * 6
 
 
-@pytest.mark.parametrize(("n", "way"), [(EXACT_BELOW - 1, "exact"), (EXACT_BELOW, "quick")])
-def test_few_texts_are_embedded_exactly_and_each_once(n: int, way: str) -> None:
-    wheel = Wheel()
-    vectors_of([*map(str, range(n)), "0", "1"], wheel)
-    assert wheel.asked == [(way, n)]
+def test_quick_vectors_find_and_exact_ones_decide() -> None:
+    class Skewed(Wheel):
+        def quick(self, texts: list[str]) -> np.ndarray:
+            angles = np.radians([float(t.split()[-1]) + 0.2 * (len(t) % 3 - 1) for t in texts])
+            return np.stack([np.cos(angles), np.sin(angles)], axis=1).astype(np.float32)
+
+    rows = turned("s", 0, 14, 90, 200, 9, text="I stand at 1")
+    least = ValidateConfig(distinct=float(np.cos(np.radians(14.1))))
+    found = check(rows, least, Skewed(), ("I stand at 3",))
+    assert found == check(rows, least, Wheel(), ("I stand at 3",))
+    assert [bool(each) for each in found[1:2]] == [True]
+
+
+def test_other_scenarios_change_nothing() -> None:
+    rows = turned("s", 0, 5, 170, text="I stand at 0")
+    more = turned("t", 10, 95, text="I stand at 90")
+    others = ("I stand at 45", "I stand at 170")
+    alone = check(rows, ValidateConfig(), Wheel(), others)
+    assert check(rows + more, ValidateConfig(), Wheel(), others)[:3] == alone
+    assert any(alone)
+
+
+def test_the_bundled_strangers_are_invented_and_enough() -> None:
+    assert len(strangers()) >= 30
+    assert len(set(strangers())) == len(strangers())
+    assert stranger_of(ActionRow("s", "power", "I go.", strangers()[0]), strangers()[:1]) == ""
 
 
 @given(st.randoms(use_true_random=False))
@@ -653,11 +693,16 @@ def test_few_texts_are_embedded_exactly_and_each_once(n: int, way: str) -> None:
 def test_the_order_of_the_rows_changes_nothing(shuffler: random.Random) -> None:
     rows = [*turned("s", 0, 5, 9, 90, 180, text="I stand at 0"), ActionRow("s", "power", "...")]
     rows += [*turned("t", 180, 180, 40, text="I stand at 180"), *turned("s", 0, 170)]
-    expected = dict(zip(rows, check(rows, embedder=Wheel()), strict=True))
+    expected = dict(
+        zip(rows, check(rows, ValidateConfig(), Wheel(), ("I stand at 100",)), strict=True)
+    )
     assert any(expected.values())
     order = list(rows)
     shuffler.shuffle(order)
-    assert dict(zip(order, check(order, embedder=Wheel()), strict=True)) == expected
+    assert (
+        dict(zip(order, check(order, ValidateConfig(), Wheel(), ("I stand at 100",)), strict=True))
+        == expected
+    )
 
 
 def test_codes_are_listed_once_and_in_their_order() -> None:
@@ -704,11 +749,10 @@ def quantiles(name: str, cosines: np.ndarray) -> None:
 def test_good_actions_keep_to_their_scenario_and_differ(minilm: Embedder) -> None:
     """Prints the cosines that the thresholds were chosen from."""
     texts = sorted({row.scenario for row in GOOD})
-    vectors = vectors_of([*texts, *(row.action for row in GOOD)], minilm)
-    scenarios = vectors.matrix[[vectors.place[text] for text in texts]]
-    actions = vectors.matrix[[vectors.place[row.action] for row in GOOD]]
+    actions = [row.action for row in GOOD]
+    vectors = Vectors([*texts, *strangers(), *actions], minilm)
     own = np.array([row.scenario == text for row in GOOD for text in texts]).reshape(300, 30)
-    cosines, among = actions @ scenarios.T, actions @ actions.T
+    cosines, among = vectors.rough(actions, texts), vectors.rough(actions, actions)
     same = np.triu(own.astype(int) @ own.T.astype(int), k=1) > 0
     quantiles("to its scenario", cosines[own])
     quantiles("to another scenario", cosines[~own])
@@ -721,14 +765,14 @@ def test_good_actions_keep_to_their_scenario_and_differ(minilm: Embedder) -> Non
         ActionRow(row.scenario_id, row.value, row.action, following[row.scenario]) for row in GOOD
     ]
     for cut in (0.05, 0.10, 0.15, 0.20):
-        at = Thresholds(on_scenario=cut)
-        good, off = (on_scenario(rows, at, vectors) for rows in (GOOD, moved))
+        at = ValidateConfig(on_scenario=cut)
+        good, off = (on_scenario(rows, at, vectors, strangers()) for rows in (GOOD, moved))
         counts = [sum(violation is not None for violation in each) for each in (good, off)]
         print(f"on_scenario at {cut:.2f}: {counts[0]} good, {counts[1]} moved to another scenario")
-        if cut == Thresholds().on_scenario:
+        if cut == ValidateConfig().on_scenario:
             assert counts[0] / len(GOOD) < 0.04
             assert counts[1] / len(GOOD) > 0.2
-    assert distinct(GOOD, Thresholds(), vectors) == [None] * len(GOOD)
+    assert distinct(GOOD, ValidateConfig(), vectors) == [None] * len(GOOD)
 
 
 SAME = [
@@ -836,11 +880,11 @@ OTHER = [
 def test_most_of_what_is_said_twice_is_found_and_few_opposites_are(minilm: Embedder) -> None:
     named = []
     for pairs in (SAME, OTHER):
-        vectors = vectors_of([text for pair in pairs for text in pair], minilm)
+        vectors = Vectors([text for pair in pairs for text in pair], minilm)
         sets = [
             [ActionRow("s", "power", one), ActionRow("s", "security", two)] for one, two in pairs
         ]
-        named.append(sum(distinct(rows, Thresholds(), vectors)[1] is not None for rows in sets))
+        named.append(sum(distinct(rows, ValidateConfig(), vectors)[1] is not None for rows in sets))
     print(f"said twice: {named[0]} of {len(SAME)}; different: {named[1]} of {len(OTHER)}")
     assert named[0] >= 12
     assert named[1] <= 1

@@ -70,7 +70,7 @@ def find(
     )
     ranked = pl.concat([_as_posts(earlier, posts.schema), by_rank])
     body = pl.when(pl.col("removal") == "none").then("body").otherwise(pl.lit(""))
-    words = ranked.select(words=compared(pl.col("title"), body))["words"]
+    words = compared(ranked["title"], ranked.select(body).to_series())
     wordings = Wordings(words, config, _least(config))
     steps: list[Step] = [wordings.equal, wordings.similar]
     if embedder is not None:

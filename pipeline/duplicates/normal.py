@@ -7,6 +7,8 @@ import polars as pl
 LEAST_WORDS = 20
 """A shorter body ("please help, it is due tomorrow") is compared together with its title."""
 
+_POSTS_AT_ONCE = 50_000  # what stands between a body and its words is several times as large
+
 _LEAST_BODY = 5  # fewer words ("title says it all") are none
 
 _LINK = r"\]\([^)\s]*\)|https?://\S+|www\.\S+|\[(?:URL|EMAIL|PHONE|USER|USERNAME)\]"
@@ -35,17 +37,23 @@ def normal(text: pl.Expr) -> pl.Expr:
     )
 
 
-def compared(title: pl.Expr, body: pl.Expr) -> pl.Expr:
-    """Return the normal words of a post: of its body, or of title and body if that is short.
+def compared(titles: pl.Series, bodies: pl.Series) -> pl.Series:
+    """Return the normal words of posts: of the body, or of title and body if that is short.
 
     A post without a body has none: equal titles alone are never enough.
     """
-    words = normal(body)
+    if titles.is_empty():
+        return pl.Series(dtype=pl.String)
+    posts = pl.DataFrame({"title": titles, "body": bodies})
+    return pl.concat([_compared(some) for some in posts.iter_slices(_POSTS_AT_ONCE)])
+
+
+def _compared(posts: pl.DataFrame) -> pl.Series:
+    words = posts.select(normal(pl.col("body"))).to_series().alias("words")
     many = words.str.count_matches(" ") + 1
-    return (
-        pl.when(many < _LEAST_BODY)
-        .then(pl.lit(""))
-        .when(many < LEAST_WORDS)
-        .then(pl.concat_str(normal(title), words, separator=" "))
-        .otherwise(words)
+    table = posts.select("title", words, many=many).with_columns(
+        words=pl.when(pl.col("many") < _LEAST_BODY).then(pl.lit("")).otherwise("words")
     )
+    few = table.with_row_index().filter(pl.col("many").is_between(_LEAST_BODY, LEAST_WORDS - 1))
+    titled = few.select(pl.concat_str(normal(pl.col("title")), "words", separator=" "))
+    return table["words"].scatter(few["index"], titled.to_series())

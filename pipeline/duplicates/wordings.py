@@ -32,7 +32,8 @@ class Wordings:
         self._config = config
         self._least = least
         self._pairs = pl.DataFrame(schema=LEXICAL)
-        self._looked = self._whole = False
+        self._looked = False
+        self._aside: Rows = np.empty(0, dtype=np.int64)  # not compared with all others
 
     def equal(self, rows: Rows) -> pl.DataFrame:
         """Return pairs of the best of `rows` with each other one of the same words, as FOUND."""
@@ -45,7 +46,7 @@ class Wordings:
         here = self._of(rows)
         if not self._looked:
             self._look(self._texts)
-        elif not self._whole:
+        elif np.isin(self._aside, here["text"]).any():
             self._look(self._texts.join(here, on="text", how="semi", maintain_order="left"))
         pairs = (
             self._pairs.join(here.rename({"row": "row_a"}), left_on="a", right_on="text")
@@ -73,4 +74,6 @@ class Wordings:
         number, pairs = texts["text"], result.pairs
         named = pairs.with_columns(a=number.gather(pairs["a"]), b=number.gather(pairs["b"]))
         self._pairs = pl.concat([self._pairs, named]).unique()
-        self._looked, self._whole = True, result.whole
+        later = np.setdiff1d(self._aside, number)  # removed as yet, but may come back
+        self._aside = np.union1d(later, number.gather(result.aside))
+        self._looked = True

@@ -89,16 +89,20 @@ class Embedder:
         return hashlib.sha256("\0".join(parts).encode("utf-8", "surrogatepass")).digest()
 
 
-def embedder_of(config: Config) -> Embedder | None:
+def embedder_of(config: Config, model: str | None = None) -> Embedder | None:
     """Return what makes a build's vectors, or None if it compares no meanings.
+
+    Args:
+        config: The build.
+        model: None for `dedup.embedding_model`; "" compares nothing.
 
     Raises:
         BadInputError: The model cannot be loaded.
     """
-    dedup = config.dedup
-    if not dedup.embedding_model:
+    name = config.dedup.embedding_model if model is None else model
+    if not name:
         return None
-    return Embedder(dedup.embedding_model, dedup.window_words, Path(config.build.cache))
+    return Embedder(name, config.dedup.window_words, Path(config.build.cache))
 
 
 def _means(vectors: npt.NDArray[np.float32], sizes: Iterable[int]) -> list[Vector]:

@@ -1,10 +1,11 @@
-"""Looking into a ledger: does every key follow from its request, and why was a request new."""
+"""Looking into a ledger: do keys follow from requests, what came back, why was a request new."""
 
 from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +13,55 @@ import polars as pl
 
 from pipeline.artifacts import sha256_text, write_parquet
 from pipeline.errors import BadInputError
-from pipeline.llm.reply import outcome_of
+from pipeline.llm.ledger import served
+from pipeline.llm.reply import Reply, outcome_of
 from pipeline.llm.request import KEY_TAG
 
 _DERIVED = frozenset({"ok", "truncated", "empty", "invalid", "filtered"})
 _AROUND = 40
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """A request that a ledger holds.
+
+    Attributes:
+        key: Its key.
+        components: What makes the key; see Request.components.
+        reply: What is served for it; None if nothing came back.
+    """
+
+    key: str
+    components: Mapping[str, Any]
+    reply: Reply | None
+
+
+def recorded(path: Path, keys: Iterable[str]) -> dict[str, Recorded]:
+    """Return what a ledger holds under these keys; keys that it does not know are left out.
+
+    Raises:
+        BadInputError: The file is missing or no ledger.
+    """
+    with _open(path) as db:
+        found = {}
+        for key in keys:
+            row = db.execute("SELECT components FROM request WHERE key = ?", (key,)).fetchone()
+            if row:
+                found[key] = Recorded(key, json.loads(row[0]), served(db, key, errors=True))
+        return found
+
+
+def recorded_about(path: Path, item: str) -> list[Recorded]:
+    """Return the requests about an item ("<id> by <model>"), the first one first.
+
+    Raises:
+        BadInputError: The file is missing or no ledger.
+    """
+    with _open(path) as db:
+        rows = db.execute(
+            "SELECT key, components FROM request WHERE item = ? ORDER BY rowid", (item,)
+        ).fetchall()
+        return [Recorded(key, json.loads(text), served(db, key, errors=True)) for key, text in rows]
 
 
 def verify_ledger(path: Path) -> tuple[int, int, list[str]]:

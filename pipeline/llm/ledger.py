@@ -106,13 +106,7 @@ class Ledger:
             key: The request's key.
             errors: Serve a request that ended without an answer too, if there is nothing else.
         """
-        row = self.db.execute(
-            "SELECT key, outcome, detail, text, finish_reason, model_returned, prompt_tokens, "
-            "completion_tokens FROM attempt WHERE key = ? AND outcome NOT IN (?, ?) "
-            "ORDER BY outcome = 'ok' DESC, outcome <> ? DESC, id DESC LIMIT 1",
-            (key, FAILED, FAILED if errors else ERROR, ERROR),
-        ).fetchone()
-        return Reply(*row) if row else None
+        return served(self.db, key, errors=errors)
 
     def has(self, key: str, *, errors: bool = False) -> bool:
         """Return True if `find` would find a reply."""
@@ -250,6 +244,17 @@ class Ledger:
         """Return the canonical JSON of a request's components, or None."""
         row = self.db.execute("SELECT components FROM request WHERE key = ?", (key,)).fetchone()
         return row[0] if row else None
+
+
+def served(db: sqlite3.Connection, key: str, *, errors: bool = False) -> Reply | None:
+    """Return the reply to serve for `key` from an open ledger file; see `Ledger.find`."""
+    row = db.execute(
+        "SELECT key, outcome, detail, text, finish_reason, model_returned, prompt_tokens, "
+        "completion_tokens FROM attempt WHERE key = ? AND outcome NOT IN (?, ?) "
+        "ORDER BY outcome = 'ok' DESC, outcome <> ? DESC, id DESC LIMIT 1",
+        (key, FAILED, FAILED if errors else ERROR, ERROR),
+    ).fetchone()
+    return Reply(*row) if row else None
 
 
 def now() -> str:

@@ -85,7 +85,7 @@ def body_of(request: Request) -> dict[str, Any]:
         body["frequency_penalty"] = request.frequency_penalty
     if request.seed is not None:
         body["seed"] = request.seed
-    if request.schema and native:
+    if request.schema and (native or request.provider == "openai_json"):
         body["response_format"] = {"type": "json_object"}
     elif request.schema:
         form = {"name": "reply", "strict": True, "schema": json.loads(request.schema)}

@@ -8,15 +8,23 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from pipeline.config_actions import ValidateConfig
 from pipeline.embedding import Embedder
 from pipeline.validators.content import language, personal_data, refusal, value_word
 from pipeline.validators.form import empty, first_person, length, placeholder, sentences
 from pipeline.validators.harm import harmful
 from pipeline.validators.reasons import benefit_clause
-from pipeline.validators.rows import ActionRow, Alone, Thresholds, Violation
-from pipeline.validators.sets import distinct, on_scenario, ten_values, vectors_of
+from pipeline.validators.rows import ActionRow, Alone, Violation
+from pipeline.validators.sets import (
+    Vectors,
+    distinct,
+    on_scenario,
+    stranger_of,
+    strangers,
+    ten_values,
+)
 
-__all__ = ["CODES", "FORM", "ActionRow", "Thresholds", "Violation", "check"]
+__all__ = ["CODES", "FORM", "ActionRow", "Violation", "check"]
 
 CODES: tuple[tuple[str, str], ...] = (
     ("empty", "there is no word in it"),
@@ -53,19 +61,22 @@ _ALONE: tuple[Alone, ...] = (
 
 def check(
     rows: Sequence[ActionRow],
-    thresholds: Thresholds = Thresholds(),  # noqa: B008 - it is frozen
+    thresholds: ValidateConfig = ValidateConfig(),  # noqa: B008 - it is frozen
     embedder: Embedder | None = None,
+    others: Sequence[str] | None = None,
 ) -> list[tuple[Violation, ...]]:
     """Return what is wrong with each action, at most once a code, in the order of CODES.
 
-    An action without words has the codes `empty` and `ten_values` only. What is found does not
-    depend on the order of the rows, but `on_scenario` compares with other scenarios of the batch.
+    An action without words has the codes `empty` and `ten_values` only. What is found depends
+    neither on the order of the rows nor on other scenarios.
 
     Args:
-        rows: The actions; those of one scenario and one generator are a set.
+        rows: The actions; those of one scenario and one generator are a set, and `distinct`
+            compares with all of the scenario.
         thresholds: Where rules cut.
         embedder: Gives the vectors; without one, `distinct` compares words only and nothing is
             checked for `on_scenario`.
+        others: Texts of which each scenario is held against one; None for the bundled ones.
 
     Returns:
         One tuple a row, in the order of `rows`.
@@ -86,9 +97,11 @@ def check(
     note(places, personal_data(some))
     note(places, language(some))
     vectors = None
-    if embedder is not None:
-        texts = [text for row in some for text in (row.action, row.scenario) if text.strip()]
-        vectors = vectors_of(texts, embedder)
-        note(places, on_scenario(some, thresholds, vectors))
+    if embedder is not None and some:
+        others = strangers() if others is None else others
+        compared = {stranger_of(row, others) for row in some if row.scenario.strip()}
+        texts = {text for row in some for text in (row.action, row.scenario)} | compared
+        vectors = Vectors((text for text in texts if text.strip()), embedder)
+        note(places, on_scenario(some, thresholds, vectors, others))
     note(places, distinct(some, thresholds, vectors))
     return [tuple(each[code] for code, _ in CODES if code in each) for each in found]

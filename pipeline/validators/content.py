@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from functools import cache
 
 from pipeline import personal
+from pipeline.config_actions import ValidateConfig
 from pipeline.language import languages
-from pipeline.validators.rows import ActionRow, Thresholds, Violation, plain, words
+from pipeline.validators.rows import ActionRow, Violation, plain, words
 from pipeline.values import load_values
 
 _SORRY = (
@@ -46,14 +47,14 @@ _FOREIGN = re.compile(
 _LEAST_WORDS_TO_JUDGE = 8  # lingua takes 12 of 30 shorter English actions for another language
 
 
-def value_word(row: ActionRow, _: Thresholds) -> Violation | None:
+def value_word(row: ActionRow, _: ValidateConfig) -> Violation | None:
     """It holds a word of its value's family."""
     family = _families().get(row.value)
     match = family.search(plain(row.action)) if family else None
     return Violation("value_word", f'"{match[0]}" names the value') if match else None
 
 
-def refusal(row: ActionRow, _: Thresholds) -> Violation | None:
+def refusal(row: ActionRow, _: ValidateConfig) -> Violation | None:
     """The model declines to write, or speaks of itself."""
     text = plain(row.action)
     for pattern in _REFUSAL:
@@ -64,17 +65,23 @@ def refusal(row: ActionRow, _: Thresholds) -> Violation | None:
 
 def personal_data(rows: Sequence[ActionRow]) -> list[Violation | None]:
     """Name the first personal data that each action holds: a person, a place, an address."""
-    found: list[Violation | None] = []
-    for row, spans in zip(rows, personal.find([row.action for row in rows]), strict=True):
-        told = [f'{span.kind} "{row.action[span.start : span.end]}"' for span in spans]
-        found.append(Violation("personal_data", told[0]) if told else None)
-    return found
+    texts = sorted({row.action for row in rows})
+    first = {
+        text: f'{spans[0].kind} "{text[spans[0].start : spans[0].end]}"'
+        for text, spans in zip(texts, personal.find(texts), strict=True)
+        if spans
+    }
+    told = [first.get(row.action) for row in rows]
+    return [Violation("personal_data", detail) if detail else None for detail in told]
 
 
 def language(rows: Sequence[ActionRow]) -> list[Violation | None]:
     """Name the language of each action that is not in English."""
+    texts = sorted({row.action for row in rows})
+    names = dict(zip(texts, languages(texts), strict=True))
     found: list[Violation | None] = []
-    for row, name in zip(rows, languages([row.action for row in rows]), strict=True):
+    for row in rows:
+        name = names[row.action]
         foreign = _FOREIGN.search(row.action)
         if foreign:
             found.append(Violation("language", f'"{foreign[0][:20]}" is not in Latin letters'))

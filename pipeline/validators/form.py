@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 
-from pipeline.validators.rows import ActionRow, Thresholds, Violation, plain, words
+from pipeline.config_actions import ValidateConfig
+from pipeline.validators.rows import ActionRow, Violation, plain, words
 from pipeline.validators.sentences import split
 
 _I = r"I(?:'(?:ll|d|ve|m))?\b"
@@ -59,12 +60,12 @@ _RESIDUE: tuple[tuple[str, re.Pattern[str]], ...] = (
 )
 
 
-def empty(row: ActionRow, _: Thresholds) -> Violation | None:
+def empty(row: ActionRow, _: ValidateConfig) -> Violation | None:
     """There is no word in it."""
     return None if re.search(r"[^\W_]", row.action) else Violation("empty", "there is no text")
 
 
-def placeholder(row: ActionRow, _: Thresholds) -> Violation | None:
+def placeholder(row: ActionRow, _: ValidateConfig) -> Violation | None:
     """It holds a rest of a template, markup, a list, JSON, or breaks off."""
     for what, pattern in _RESIDUE:
         if match := pattern.search(row.action):
@@ -72,7 +73,7 @@ def placeholder(row: ActionRow, _: Thresholds) -> Violation | None:
     return None
 
 
-def sentences(row: ActionRow, thresholds: Thresholds) -> Violation | None:
+def sentences(row: ActionRow, thresholds: ValidateConfig) -> Violation | None:
     """It has more sentences than are wanted."""
     n = len(split(row.action))
     if n <= thresholds.max_sentences:
@@ -80,7 +81,7 @@ def sentences(row: ActionRow, thresholds: Thresholds) -> Violation | None:
     return Violation("sentences", f"{n} sentences, at most {thresholds.max_sentences} are wanted")
 
 
-def length(row: ActionRow, thresholds: Thresholds) -> Violation | None:
+def length(row: ActionRow, thresholds: ValidateConfig) -> Violation | None:
     """It has too few words for an action, or too many."""
     n = len(words(row.action))
     if thresholds.min_words <= n <= thresholds.max_words:
@@ -89,7 +90,7 @@ def length(row: ActionRow, thresholds: Thresholds) -> Violation | None:
     return Violation("length", f"{n} words, {wanted} are wanted")
 
 
-def first_person(row: ActionRow, _: Thresholds) -> Violation | None:
+def first_person(row: ActionRow, _: ValidateConfig) -> Violation | None:
     """It does not start as something that the speaker does."""
     text = plain(row.action).lstrip("\"' -\u2013\u2014")
     if state := _STATE.match(text):

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import re
 
-from pipeline.validators.rows import ActionRow, Thresholds, Violation, plain
+from pipeline.config_actions import ValidateConfig
+from pipeline.validators.rows import ActionRow, Violation, plain
 
 _KIN = (
     "boss|manager|supervisor|professor|teacher|father|dad|mother|mum|mom|parents?|brother|sister|"
@@ -65,7 +66,7 @@ _RULES: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
 )
 
 
-def harmful(row: ActionRow, _: Thresholds) -> Violation | None:
+def harmful(row: ActionRow, _: ValidateConfig) -> Violation | None:
     """Somebody does violence, harms themselves, or commits a crime."""
     text = plain(row.action)
     for kind, pattern in _RULES:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 
-from pipeline.validators.rows import ActionRow, Thresholds, Violation, plain
+from pipeline.config_actions import ValidateConfig
+from pipeline.validators.rows import ActionRow, Violation, plain
 
 _WHO = (
     r"(?:I|we|he|she|they|it|you|people|others|both|neither|"
@@ -128,7 +129,7 @@ _TAKES_TO = re.compile(
 )
 
 
-def benefit_clause(row: ActionRow, _: Thresholds) -> Violation | None:
+def benefit_clause(row: ActionRow, _: ValidateConfig) -> Violation | None:
     """It says why, what for, or how good it is.
 
     An infinitive that belongs to the action passes: "I go to the landlord to ask for the lease".

@@ -6,6 +6,8 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from pipeline.config_actions import ValidateConfig
+
 _WORD = re.compile(r"[^\W_]+(?:['\u2019\-][^\W_]+)*")
 
 
@@ -46,26 +48,7 @@ class Violation:
     detail: str
 
 
-@dataclass(frozen=True)
-class Thresholds:
-    """Where rules cut; docs/actions.md tells what the cosines were measured on.
-
-    Attributes:
-        max_sentences: Most sentences of an action.
-        min_words: Fewest words of an action.
-        max_words: Most words of an action.
-        distinct: Actions of a set with this cosine or more say the same.
-        on_scenario: Actions with a lower cosine to their scenario are looked at.
-    """
-
-    max_sentences: int = 2
-    min_words: int = 3
-    max_words: int = 60
-    distinct: float = 0.90
-    on_scenario: float = 0.10
-
-
-Alone = Callable[[ActionRow, Thresholds], Violation | None]
+Alone = Callable[[ActionRow, ValidateConfig], Violation | None]
 """A validator of one action by itself."""
 
 

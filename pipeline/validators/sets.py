@@ -2,84 +2,120 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from functools import cache, lru_cache
 
 import numpy as np
 import numpy.typing as npt
 
 from pipeline.artifacts import unit_interval
-from pipeline.embedding import Embedder
-from pipeline.validators.rows import ActionRow, Thresholds, Violation, words
+from pipeline.config_actions import ValidateConfig
+from pipeline.embedding import ERROR, Embedder
+from pipeline.paths import SAMPLE_POSTS
+from pipeline.text import clean
+from pipeline.validators.rows import ActionRow, Violation, words
 from pipeline.values import value_ids
 
-EXACT_BELOW = 200
-"""With fewer texts than this each vector is computed alone, in single precision."""
+_LEAST_STRANGER = 200  # characters
 
 
-@dataclass(frozen=True)
 class Vectors:
-    """Unit vectors of texts.
+    """Vectors of a batch of texts.
 
-    Attributes:
-        place: Row of each text.
-        matrix: The vectors; shape (n, dimensions).
+    Quick ones say what is worth a closer look, exact ones decide: a verdict must not depend on what
+    else is in the batch, nor on the machine.
+
+    Args:
+        texts: All texts that will be compared.
+        embedder: Gives the vectors.
     """
 
-    place: Mapping[str, int]
-    matrix: npt.NDArray[np.float32]
+    def __init__(self, texts: Iterable[str], embedder: Embedder) -> None:
+        unique = sorted(set(texts))
+        self._place = {text: i for i, text in enumerate(unique)}
+        self._quick, self._embedder = embedder.quick(unique), embedder
+        self._exact: dict[str, npt.NDArray[np.float32]] = {}
+
+    def rough(self, ones: Sequence[str], others: Sequence[str]) -> npt.NDArray[np.float32]:
+        """Return all cosines, each off by at most embedding.ERROR; shape (ones, others)."""
+        rows, columns = ([self._place[text] for text in some] for some in (ones, others))
+        return np.asarray(self._quick[rows] @ self._quick[columns].T, dtype=np.float32)
 
     def cosine(self, one: str, other: str) -> float:
         """Return the cosine of two texts."""
-        return float(self.matrix[self.place[one]] @ self.matrix[self.place[other]])
+        for text in (one, other):
+            if text not in self._exact:
+                self._exact[text] = self._embedder.exact([text])[0]
+        return float(self._exact[one] @ self._exact[other])
 
 
-def vectors_of(texts: Iterable[str], embedder: Embedder) -> Vectors:
-    """Return the vectors of all texts, in one batch whose order is by content."""
-    unique = sorted(set(texts))
-    embed = embedder.exact if len(unique) < EXACT_BELOW else embedder.quick
-    return Vectors({text: i for i, text in enumerate(unique)}, embed(unique))
+@cache
+def strangers() -> tuple[str, ...]:
+    """Return invented posts that scenarios are held against: the sound ones of the sample."""
+    lines = SAMPLE_POSTS.read_text(encoding="utf-8").splitlines()
+    posts = [json.loads(line) for line in lines]
+    sound = (p for p in posts if not p["_defect"] and len(p["selftext"]) >= _LEAST_STRANGER)
+    return tuple(sorted({clean(f"{post['title']}\n\n{post['selftext']}") for post in sound}))
+
+
+def stranger_of(row: ActionRow, others: Sequence[str]) -> str:
+    """Return the text that a row's scenario is held against, drawn by a hash of its id."""
+    fit = [text for text in others if text != row.scenario]
+    return fit[int(unit_interval("on_scenario", row.scenario_id) * len(fit))] if fit else ""
 
 
 def distinct(
-    rows: Sequence[ActionRow], thresholds: Thresholds, vectors: Vectors | None
+    rows: Sequence[ActionRow], thresholds: ValidateConfig, vectors: Vectors | None
 ) -> list[Violation | None]:
-    """Name the actions that say what another one of their set says.
+    """Name the actions that say what another one of their scenario says.
 
-    Of two, the one later on the circle is named, so that asking for that one anew is enough.
-    Without vectors only the same words count.
+    Of two, the one later on the circle is named, so that asking for that one anew is enough. What
+    two generators write for one value may be alike: no question offers both. Without vectors only
+    the same words count.
     """
     order = {value: place for place, value in enumerate(value_ids())}
     found: list[Violation | None] = [None] * len(rows)
-    for places in _sets(rows).values():
+    for places in _by_scenario(rows).values():
+        texts = [rows[i].action for i in places]
+        rough = dict(zip(places, vectors.rough(texts, texts), strict=True)) if vectors else {}
+        column = {i: k for k, i in enumerate(places)}
         kept: list[int] = []
         for i in sorted(places, key=lambda i: (order.get(rows[i].value, -1), _key(rows[i]))):
-            alike = (_alike(rows[i], rows[j], thresholds, vectors) for j in kept)
-            found[i] = next((violation for violation in alike if violation), None)
-            if found[i] is None:
+            for j in kept:
+                if rows[i].value == rows[j].value and rows[i].generator != rows[j].generator:
+                    continue
+                near = rough[i][column[j]] if vectors else 0.0
+                found[i] = _alike(rows[i], rows[j], thresholds, vectors, float(near))
+                if found[i]:
+                    break
+            else:
                 kept.append(i)
     return found
 
 
 def on_scenario(
-    rows: Sequence[ActionRow], thresholds: Thresholds, vectors: Vectors
+    rows: Sequence[ActionRow],
+    thresholds: ValidateConfig,
+    vectors: Vectors,
+    others: Sequence[str],
 ) -> list[Violation | None]:
-    """Name the actions that are far from their scenario, and no nearer to it than to another one.
+    """Name the actions that are far from their scenario, and no nearer to it than to another text.
 
-    The other one is drawn from the batch by a hash of the scenario's id. Rows without the text of
-    their scenario pass, and so do all if there is but one scenario.
+    Rows without the text of their scenario pass.
     """
-    texts = sorted({row.scenario for row in rows if row.scenario.strip()})
-    place = {text: i for i, text in enumerate(texts)}
     found: list[Violation | None] = []
     for row in rows:
-        if row.scenario not in place or len(texts) < 2:
+        stranger = stranger_of(row, others)
+        if not (row.scenario.strip() and stranger):
             found.append(None)
             continue
-        step = 1 + int(unit_interval("on_scenario", row.scenario_id) * (len(texts) - 1))
-        other = texts[(place[row.scenario] + step) % len(texts)]
-        own, far = vectors.cosine(row.action, row.scenario), vectors.cosine(row.action, other)
+        near = vectors.rough([row.action], [row.scenario, stranger])[0]
+        if near[0] >= thresholds.on_scenario + ERROR or near[0] > near[1] + 2 * ERROR:
+            found.append(None)
+            continue
+        own, far = vectors.cosine(row.action, row.scenario), vectors.cosine(row.action, stranger)
         off = own < thresholds.on_scenario and own <= far
         detail = f"cosine {own:.2f} to its scenario, {far:.2f} to another one"
         found.append(Violation("on_scenario", detail) if off else None)
@@ -108,20 +144,34 @@ def _sets(rows: Sequence[ActionRow]) -> dict[tuple[str, str], list[int]]:
     return sets
 
 
+def _by_scenario(rows: Sequence[ActionRow]) -> dict[str, list[int]]:
+    scenarios: dict[str, list[int]] = defaultdict(list)
+    for i, row in enumerate(rows):
+        scenarios[row.scenario_id].append(i)
+    return scenarios
+
+
 def _alike(
-    row: ActionRow, other: ActionRow, thresholds: Thresholds, vectors: Vectors | None
+    row: ActionRow,
+    other: ActionRow,
+    thresholds: ValidateConfig,
+    vectors: Vectors | None,
+    near: float,
 ) -> Violation | None:
-    if _bare(row) == _bare(other):
+    if _bare(row.action) == _bare(other.action):
         return Violation("distinct", f"the same text as for {other.value}")
-    cosine = vectors.cosine(row.action, other.action) if vectors else 0.0
+    if vectors is None or near < thresholds.distinct - ERROR:
+        return None
+    cosine = vectors.cosine(row.action, other.action)
     if cosine < thresholds.distinct:
         return None
     return Violation("distinct", f"cosine {cosine:.2f} to the text for {other.value}")
 
 
-def _key(row: ActionRow) -> tuple[str, str, str]:
-    return _bare(row), row.action, row.scenario
+def _key(row: ActionRow) -> tuple[str, str, str, str]:
+    return row.generator, _bare(row.action), row.action, row.scenario
 
 
-def _bare(row: ActionRow) -> str:
-    return " ".join(words(row.action.lower()))
+@lru_cache(maxsize=4096)
+def _bare(text: str) -> str:
+    return " ".join(words(text.lower()))

@@ -9,6 +9,8 @@ from pathlib import Path
 
 os.environ["HF_HOME"] = tempfile.mkdtemp(prefix="valact-hf-")  # read once, at import
 os.environ["HF_HUB_OFFLINE"] = "1"
+# read once, at import: small products are slower on several threads
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import pytest
 from eval_helpers import question_rows, write_release

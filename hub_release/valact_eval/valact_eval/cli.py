@@ -1,4 +1,4 @@
-"""The command ``valact-eval``: ``run`` a model on a release, ``score`` a predictions file."""
+"""The command ``valact-eval``: ``run`` a model, ``score`` its predictions; see ``cli_stats``."""
 
 import os
 import re
@@ -8,11 +8,13 @@ from typing import Annotated
 
 import typer
 
+from valact_eval import cli_stats
 from valact_eval.data import Release, load_release
 from valact_eval.errors import ValactError
 from valact_eval.figures import TASKS, Prediction, read_predictions, table, write_predictions
 
 app = typer.Typer(add_completion=False, no_args_is_help=False, rich_markup_mode=None)
+cli_stats.register(app)
 
 
 @app.command()

@@ -1,0 +1,1 @@
+"""Statistics of enacted and declared values; see docs/method.md."""

@@ -1,0 +1,137 @@
+"""Pairs of texts that may be similar, by the rarest of their shingles.
+
+Let a text have n shingles, sorted from the rarest. If it shares at least c of them with another
+text, one of its first n - c + 1 is among the shared ones. Shingles that stand in one text alone
+come first and match nothing, so that most texts of a real corpus have little left to look up.
+Nothing is missed, which MinHash cannot say, and the rare shingles have few bearers, which makes it
+faster than MinHash too (see benchmarks/).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from scipy.sparse import csc_array, csr_array
+
+from pipeline.duplicates.floors import Floors
+from pipeline.duplicates.sets import Rows, ShingleSets, portions
+
+_LARGEST_GROUP = 1_000  # texts that share one rare shingle; more of them are a crowd
+_PAIRS_AT_ONCE = 10_000_000
+
+Marks = npt.NDArray[np.bool]
+Keys = npt.NDArray[np.int64]  # pairs of rows: the lower one times 2**32, and the other
+
+
+@dataclass(frozen=True)
+class Crowd:
+    """Many texts that share a rare shingle: filled-in forms, bots, signatures.
+
+    Attributes:
+        rows: The texts, the best first.
+        asking: Those of them for which this shingle decides; only they must be compared.
+    """
+
+    rows: Rows
+    asking: Rows
+
+    def at(self, rows: Rows) -> Crowd:
+        """Return the crowd by the places of its texts in `rows`."""
+        return Crowd(np.searchsorted(rows, self.rows), np.searchsorted(rows, self.asking))
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """What must be measured.
+
+    Attributes:
+        a: Rows of pairs, the better ones.
+        b: Their other rows; pairs are sorted, each one stands once.
+        crowds: Texts of which every pair may be similar.
+    """
+
+    a: Rows
+    b: Rows
+    crowds: list[Crowd]
+
+    def rows(self) -> Rows:
+        """Return the texts in pairs and crowds, sorted."""
+        members = [self.a, self.b, *(crowd.rows for crowd in self.crowds)]
+        return np.asarray(np.unique(np.concatenate(members)), dtype=np.int64)
+
+
+def candidates(sets: ShingleSets, floors: Floors) -> Candidates:
+    """Return all pairs of texts that may have as many shingles in common as `floors` asks."""
+    common = np.diff(sets.matrix.indptr)
+    alone = sets.sizes - common
+
+    def prefix(least: Rows) -> csr_array:
+        room = sets.sizes - least + 1 - alone
+        return _first(sets.matrix, np.clip(room, 0, common))
+
+    # Of a contained text one shingle of its prefix stands anywhere in the other.
+    inside = np.where(sets.sizes >= floors.inside, floors.containment.of(sets.sizes), 2**32)
+    pairs, crowds = _met(prefix(inside), sets.matrix)
+    # Of two that reach the Jaccard threshold, one of both prefixes.
+    resembling = prefix(floors.jaccard.of(sets.sizes))
+    more, larger = _met(resembling, resembling)
+    first, second = sets.sizes[more >> 32], sets.sizes[more & 0xFFFFFFFF]
+    may = np.minimum(first, second) >= floors.jaccard.of(np.maximum(first, second))
+    keys = np.union1d(pairs, more[may])
+    return Candidates(keys >> 32, keys & 0xFFFFFFFF, crowds + larger)
+
+
+def _first(matrix: csr_array, counts: Rows) -> csr_array:
+    """Return so many of the ones of each row, from the first."""
+    ends = np.cumsum(counts)
+    taken = np.repeat(matrix.indptr[:-1] - (ends - counts), counts) + np.arange(ends[-1])
+    indptr = np.concatenate([[0], ends])
+    return csr_array((matrix.data[taken], matrix.indices[taken], indptr), shape=matrix.shape)
+
+
+def _met(asking: csr_array, asked: csr_array) -> tuple[Keys, list[Crowd]]:
+    """Return the pairs of a row of `asking` and one of `asked` with a one in the same column.
+
+    Columns that are too full for that give a crowd instead.
+    """
+    asks, bears = asking.tocsc(), asked.tocsc()
+    number, bearers = np.diff(asks.indptr), np.diff(bears.indptr)
+    crowded = (number > 0) & (bearers > _LARGEST_GROUP)
+    crowds = [Crowd(_rows_of(bears, k), _rows_of(asks, k)) for k in np.flatnonzero(crowded)]
+    weight = np.where(crowded, 0, number * bearers.astype(np.int64))
+    found: Keys = np.empty(0, dtype=np.int64)
+    fresh, waiting = [found], 0
+    for start, end in portions(weight, _PAIRS_AT_ONCE):
+        keys = _pairs(asks, bears, np.repeat(np.arange(start, end), number[start:end]), crowded)
+        fresh.append(keys)
+        waiting += len(keys)
+        if waiting > _PAIRS_AT_ONCE or end == len(weight):
+            found, fresh, waiting = np.unique(np.concatenate([found, *fresh])), [], 0
+    return found, crowds
+
+
+def _pairs(asks: csc_array, bears: csc_array, column: Rows, crowded: Marks) -> Keys:
+    """Return the pairs that meet in some columns that follow each other.
+
+    Args:
+        asks: Who looks for others.
+        bears: Whom they look for.
+        column: The column of each one of `asks`, for those columns.
+        crowded: Columns that are left out.
+    """
+    entry = np.arange(len(column)) + (asks.indptr[column[0]] if len(column) else 0)
+    begin, end = bears.indptr[column].astype(np.int64), bears.indptr[column + 1]
+    counts = np.where(crowded[column], 0, end - begin)
+    before = np.cumsum(counts) - counts
+    met = np.repeat(begin - before, counts) + np.arange(counts.sum())
+    a, b = np.repeat(asks.indices[entry], counts).astype(np.int64), bears.indices[met]
+    other = a != b
+    a, b = a[other], b[other]
+    return np.asarray(np.unique(np.minimum(a, b) << 32 | np.maximum(a, b)), dtype=np.int64)
+
+
+def _rows_of(matrix: csc_array, column: int) -> Rows:
+    rows = matrix.indices[matrix.indptr[column] : matrix.indptr[column + 1]]
+    return np.asarray(np.sort(rows), dtype=np.int64)
