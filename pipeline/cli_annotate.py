@@ -8,27 +8,33 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pipeline.cli_options import check_out
-from pipeline.errors import BadInputError, StageError
+from pipeline.cli_options import DEMO, ConfigFile, Sets, Source, Workspace, read_config
+from pipeline.cli_rounds import (
+    Active,
+    Folder,
+    Missed,
+    Number,
+    PlanFile,
+    draw,
+    read_plan,
+    rounds_folder,
+)
+from pipeline.errors import BadInputError, StageError, WaitingError
 from pipeline.progress import say
 
 if TYPE_CHECKING:
-    import polars as pl
-
+    from pipeline.config import Config
     from pipeline.labelstudio.connect import Connection
     from pipeline.labelstudio.route import Routed
     from pipeline.labelstudio.server import Server
+    from pipeline.labelstudio.work import Office
 
-FOLDER = Path("annotations/private")
-TITLE = "Values in actions"
-
-Items = Annotated[Path, typer.Option(help="Parquet file of the items that experts are given.")]
-Opinions = Annotated[
-    Path | None, typer.Option(help="Parquet file of earlier opinions, for an adjudication.")
+ServerFolder = Annotated[
+    Path | None,
+    typer.Option("--server", help="Keeps database, accounts and raw answers; private."),
 ]
-Folder = Annotated[Path, typer.Option(help="Keeps database, accounts and raw answers; private.")]
 Title = Annotated[str, typer.Option(help="Projects belong together by it; keep it.")]
-Port = Annotated[int, typer.Option(min=1, max=65535, help="Of our own server, on 127.0.0.1.")]
+Port = Annotated[int, typer.Option(min=0, max=65535, help="Of our own server, on 127.0.0.1.")]
 Account = Annotated[
     list[str],
     typer.Option(help="NUMBER=E-MAIL of an expert on a server of yours; repeatable."),
@@ -39,66 +45,73 @@ _STEADY_SECONDS = 60.0
 
 
 def annotate(
-    items: Items,
-    opinions: Opinions = None,
-    folder: Folder = FOLDER,
-    title: Title = TITLE,
-    port: Port = 8080,
+    number: Number = 1,
+    active: Active = None,
+    missed: Missed = False,
     once: Annotated[bool, typer.Option("--once", help="Do not keep the server running.")] = False,
+    title: Title = "",
+    port: Port = 0,
+    config_file: ConfigFile = DEMO,
+    source: Source = "",
+    workspace: Workspace = "",
+    sets: Sets = [],  # noqa: B006 - typer copies it
+    plan_file: PlanFile = None,
+    folder: Folder = None,
+    server: ServerFolder = None,
 ) -> None:
-    """Give the items to the experts in Label Studio, and serve it until Ctrl-C.
+    """Draw a round, give it to the experts in Label Studio, and serve their pages until Ctrl-C.
 
-    Running it again makes no task twice. With LABEL_STUDIO_URL and LABEL_STUDIO_API_KEY it uses
-    that server, and ends when the tasks are there.
+    A drawn round stays, and no task is made twice. With LABEL_STUDIO_URL and LABEL_STUDIO_API_KEY
+    it uses that server, and ends when the tasks are there.
     """
-    from pipeline.labelstudio.connect import connect
-    from pipeline.labelstudio.route import SETTLE_SECONDS, route
+    from pipeline.annotation import store
+    from pipeline.labelstudio.work import give
 
-    table, said = read_items(items), read_opinions(opinions)
-    experts = experts_of(table)
-    with connect(folder, experts, port) as connection:
-        settle = 0.0 if connection.server else SETTLE_SECONDS
-        routed = route(connection.studio, table, title, folder, said, settle)
-        show_routed(routed, connection, folder)
+    config = read_config(config_file, source, workspace=workspace, sets=sets)
+    office = _office(config, folder, server, title, port)
+    plan, drawn = draw(config, plan_file, office.rounds, number, active, missed)
+    for note in drawn.notes:
+        say(f"warning: {note}")
+    rounds = store.load_rounds(office.rounds, plan)
+    with office.connect(rounds) as connection:
+        show_routed(give(connection, office, rounds), connection, office.server)
         if connection.server is not None and not once:
             say("serving until Ctrl-C; `make collect` in another window reads the answers")
             serve(connection.server)
 
 
 def collect(
-    items: Items,
-    out: Annotated[Path, typer.Option(help="Parquet file to write: the reviews.")],
-    opinions: Opinions = None,
-    folder: Folder = FOLDER,
-    title: Title = TITLE,
-    port: Port = 8080,
     account: Account = [],  # noqa: B006 - typer copies it
+    title: Title = "",
+    port: Port = 0,
+    config_file: ConfigFile = DEMO,
+    source: Source = "",
+    workspace: Workspace = "",
+    sets: Sets = [],  # noqa: B006 - typer copies it
+    plan_file: PlanFile = None,
+    folder: Folder = None,
+    server: ServerFolder = None,
 ) -> None:
     """Read every answer from Label Studio; exit status 3 while some are missing."""
-    from pipeline.artifacts import write_parquet
-    from pipeline.labelstudio import collect as collecting
-    from pipeline.labelstudio.connect import connect
+    from pipeline.annotation import store
+    from pipeline.labelstudio.work import take
 
-    check_out(out)
-    table, said = read_items(items), read_opinions(opinions)
-    given = accounts_of(account)
-    before = collecting.read_reviews(out)
-    with connect(folder, port=port) as connection:
-        found = collecting.collect(
-            connection.studio, table, title, folder / "raw", said, given or connection.emails
-        )
-    fresh = out.with_name(f".{out.name}.new")
-    try:
-        write_parquet(found.reviews, fresh)
-        fresh.replace(out)
-    finally:
-        fresh.unlink(missing_ok=True)
-    for problem in found.problems:
+    config = read_config(config_file, source, workspace=workspace, sets=sets)
+    office = _office(config, folder, server, title, port)
+    plan, _ = read_plan(config, plan_file)
+    emails = accounts_of(account)
+    rounds = store.load_rounds(office.rounds, plan)
+    if not rounds:
+        raise BadInputError(f"{office.rounds}: no round is drawn; `annotate` draws one")
+    with office.connect() as connection:
+        taken = take(connection, office, plan, rounds, emails)
+    for problem in taken.problems:
         say(f"    {problem}")
-    counts = collecting.changes(before, found.reviews)
-    what = ", ".join(f"{n:,} {name}" for name, n in counts.items() if n) or "nothing new"
-    say(f"{out}: {found.reviews.height:,} reviews, {what}")
-    found.check_complete()
+    what = ", ".join(f"{n:,} {name}" for name, n in taken.counts.items() if n) or "nothing new"
+    say(f"{taken.reviews.height:,} reviews in {office.rounds}, {what}")
+    if taken.state.left:
+        raise WaitingError(taken.state.line)
+    say(taken.state.line)
 
 
 def label_config(
@@ -113,44 +126,15 @@ def label_config(
     typer.echo(config)
 
 
-def read_items(path: Path) -> pl.DataFrame:
-    """Read a file of items.
+def _office(
+    config: Config, folder: Path | None, server: Path | None, title: str, port: int
+) -> Office:
+    from pipeline.labelstudio.work import Office
 
-    Raises:
-        BadInputError: It is no such table.
-    """
-    import polars as pl
-
-    from pipeline import schema
-
-    try:
-        return schema.check(pl.read_parquet(path), schema.ITEMS, "items")
-    except (OSError, TypeError, pl.exceptions.PolarsError) as error:
-        what = " ".join(str(error).split())[:200]
-        raise BadInputError(f"{path}: not a table of items ({what}); name another") from None
-
-
-def read_opinions(path: Path | None) -> pl.DataFrame | None:
-    """Read a file of opinions.
-
-    Raises:
-        BadInputError: It is no such table.
-    """
-    import polars as pl
-
-    if path is None:
-        return None
-    columns = ["item_id", "action_id", "first_values", "second_values"]
-    try:
-        return pl.read_parquet(path, columns=columns)
-    except (OSError, pl.exceptions.PolarsError) as error:
-        what = " ".join(str(error).split())[:200]
-        raise BadInputError(f"{path}: not a table of opinions ({what}); name another") from None
-
-
-def experts_of(items: pl.DataFrame) -> list[int]:
-    """Return the numbers of all experts that items are given to."""
-    return sorted(items["experts"].explode().drop_nulls().unique().to_list())
+    chosen = config.annotation
+    return Office(
+        rounds_folder(config, folder), server or Path(chosen.server), title, port or chosen.port
+    )
 
 
 def accounts_of(options: list[str]) -> dict[int, str]:

@@ -14,11 +14,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline import schema
-from pipeline.artifacts import content_id
+from pipeline.annotation import tables
+from pipeline.annotation.answers import problem_of, review_id
+from pipeline.annotation.plan import pseudonym
 from pipeline.errors import BadInputError, BusyError, StageError
 from pipeline.labelstudio import server as serving
 from pipeline.labelstudio.accounts import FILE, open_accounts
-from pipeline.labelstudio.answers import pseudonym, read_answer
+from pipeline.labelstudio.answers import read_answer
 from pipeline.labelstudio.check_page import check_page
 from pipeline.labelstudio.instructions import GUIDELINES, instructions
 from pipeline.labelstudio.page import FLAGS, KEYS, page
@@ -190,12 +192,12 @@ def test_a_full_answer_is_four_reviews() -> None:
     table = schema.frame(answer.reviews, schema.REVIEWS)
     action = ITEM["action_ids"][shown_order(ITEM["item_id"], 3)[1] - 1]
     row = table.filter(action_id=action).row(0, named=True)
-    assert row["review_id"] == content_id("r", ITEM["item_id"], "expert-3", action)
+    assert row["review_id"] == review_id(ITEM["item_id"], "expert-3", action)
     told = (row["first_value"], row["second_value"], row["naturalness"])
     assert told == ("security", "tradition", 1)
     assert table["first_value"].sort().to_list() == ["power"] * 3 + ["security"]
     assert set(table["action_id"]) == set(ITEM["action_ids"])
-    assert table["flags"].to_list() == [["personal_data", "harmful"]] * 4
+    assert table["flags"].to_list() == [["harmful", "personal_data"]] * 4
     assert set(table["notes"]) == {"a\nb c"}
     assert set(table["lead_seconds"]) == {9.0}
     assert str(table["updated_utc"][0]) == "2026-01-31 12:00:00.500000+00:00"
@@ -205,14 +207,17 @@ def test_a_full_answer_is_four_reviews() -> None:
 @pytest.mark.parametrize(
     ("part", "said"),
     [
-        (choice("first_1", "Power"), "'first_1' has 'Power', which is not on its list; did you"),
+        (choice("first_1", "Power"), "first_value: 'Power' is no value; did you mean 'power'?"),
         (choice("first_1", "power", "security"), "'first_1' has 2 choices (power, security)"),
-        (choice("first_1"), "no value is chosen"),
-        (choice("natural_1"), "how natural it is is missing"),
-        (choice("natural_1", "6"), "'natural_1' has '6'"),
-        (choice("second_1", "power"), "'power' is chosen first and second"),
+        (choice("first_1"), "first_value: missing"),
+        (choice("natural_1"), "naturalness: missing"),
+        (choice("natural_1", "6"), "naturalness: 6; give 1 to 5"),
+        (choice("second_1", "power"), "second_value: 'power' again"),
         (choice("first_1") | {"value": {"text": ["power"]}}, "no list of choices"),
-        (choice("first_1") | {"value": {"choices": ["\x1b[2J\n" + "x" * 99]}}, "has '[2J xxx"),
+        (
+            choice("first_1") | {"value": {"choices": ["\x1b[2J\n" + "x" * 99]}},
+            r"first_value: '\x1b[2J\nxxx",
+        ),
     ],
 )
 def test_one_wrong_action_costs_one_review(part: dict[str, Any], said: str) -> None:
@@ -230,7 +235,6 @@ def test_one_wrong_action_costs_one_review(part: dict[str, Any], said: str) -> N
         (page_of(result=None), "no list of results"),
         (page_of(result=[{"from_name": "bliss"}]), "'bliss' is no question of this page"),
         (page_of(result=["x"]), "'None' is no question"),
-        (page_of(choice("flags", "lovely")), "'flags' has 'lovely'"),
         (page_of(note("") | {"value": {"text": [3]}}), "the notes are no text"),
         (page_of(updated_at="soon", created_at="then"), "updated_at 'soon' is no time"),
         (
@@ -243,6 +247,14 @@ def test_a_wrong_page_costs_all_four(annotation: dict[str, Any], said: str) -> N
     answer = read_answer(annotation, ITEM, 1)
     assert answer.reviews == ()
     assert said in answer.problems[0]
+
+
+def test_a_flag_that_is_none_costs_all_four() -> None:
+    answer = read_answer(page_of(choice("flags", "lovely")), ITEM, 1)
+    assert answer.reviews == ()
+    assert len(answer.problems) == 4
+    assert "flags: 'lovely' is no flag; valid: " in answer.problems[0]
+    assert tuple(FLAGS) == tables.FLAGS
 
 
 def test_skipping_leaves_no_answers() -> None:
@@ -273,6 +285,7 @@ def test_no_json_breaks_the_reader(result: Any, lead: Any, when: Any, cancelled:
     assert len(answer.reviews) + len(answer.problems) in (1, 4)
     table = schema.frame(answer.reviews, schema.REVIEWS)
     assert set(table["first_value"]) <= {"", *value_ids()}
+    assert all(problem_of(row) == "" for row in answer.reviews)
 
 
 def test_accounts_are_made_once_and_for_their_owner_only(tmp_path: Path) -> None:

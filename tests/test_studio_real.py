@@ -16,6 +16,7 @@ import httpx
 import polars as pl
 import pytest
 
+from pipeline.annotation.answers import progress
 from pipeline.artifacts import sha256_file
 from pipeline.labelstudio.accounts import open_accounts
 from pipeline.labelstudio.collect import collect
@@ -218,14 +219,15 @@ def test_what_the_server_lets_pass_is_named(
     assert found.problems == (
         f"round 1, expert 1, task {tasks[4]['id']}: more annotators than planned: that of account "
         f"{_user(two)} is not counted; delete it if it is a mistake",
-        f"round 1, expert 1, task {tasks[2]['id']}: action 1: 'first_1' has 'bliss', which is not "
-        "on its list; valid: achievement, benevolence, conformity, hedonism, power, security, "
+        f"round 1, expert 1, task {tasks[2]['id']}: action 1: first_value: 'bliss' is no value; "
+        "valid: achievement, benevolence, conformity, hedonism, power, security, "
         f"self_direction, stimulation, tradition, universalism ({page}{tasks[2]['id']})",
         f"round 1, expert 1, task {tasks[3]['id']}: 2 annotations by the expert; the newest counts",
     )
     reviews = found.reviews
     assert reviews.height == 4 + 4 + 3 + 4
-    assert found.waiting == "waiting: 15 of 40 reviews (expert 1: 5 left, expert 2: 20 left)"
+    waiting = progress(made.items, reviews).line
+    assert waiting == "waiting: 15 of 40 reviews (expert 1: 5 left, expert 2: 20 left)"
     rows = {name: reviews.filter(item_id=item) for name, item in enumerate(ids(tasks))}
     assert rows[0]["flags"].to_list() == [["harmful"]] * 4
     assert set(rows[0]["notes"]) == {"<b>hm</b>"}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,15 +14,17 @@ import zstandard
 from filelock import FileLock
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 
+from pipeline.annotation.answers import progress
+from pipeline.annotation.rounds import all_items
 from pipeline.artifacts import folder_digest
-from pipeline.errors import BadInputError, BusyError, StageError, WaitingError
+from pipeline.errors import BadInputError, BusyError, StageError
 from pipeline.labelstudio import route as routing
-from pipeline.labelstudio.collect import changes, collect
+from pipeline.labelstudio.collect import changes, collect, merged
 from pipeline.labelstudio.route import route
 from pipeline.labelstudio.studio import Studio
 from tests import loopback_studio
-from tests.conftest import command
 from tests.loopback_studio import KEY, studio_server
+from tests.studio_office import answer_of, desk_office
 from tests.studio_world import Expert, choice, expected, told, world
 
 TITLE = "A title that is much longer than the fifty characters that the server takes"
@@ -215,13 +218,15 @@ def test_collecting_gives_what_was_said(
     raw = tmp_path / "raw"
     empty = collect(studio, made.items, TITLE, raw)
     assert empty.problems[0] == "round 1, expert 1: no project yet; `make annotate` makes it"
-    assert empty.waiting.startswith("waiting: 0 of 96 reviews (expert 1: 32 left, expert 2")
+    assert empty.unread == {(1, f"expert-{n}") for n in (1, 2, 3)}
+    waiting = progress(made.items, empty.reviews).line
+    assert waiting.startswith("waiting: 0 of 96 reviews (expert 1: 32 left, expert 2")
     route(studio, made.items, TITLE, tmp_path)
     experts = answer_all(fake, made)
     found = collect(studio, made.items, TITLE, raw, None, {} if enterprise else EMAILS)
     assert found.problems == ()
-    assert found.waiting == ""
-    found.check_complete()
+    assert found.unread == frozenset()
+    assert progress(made.items, found.reviews).left == {}
     assert told(found.reviews) == expected(made, experts)
     before = folder_digest(raw)
     for task in fake.tasks.values():
@@ -258,9 +263,14 @@ def test_changed_deleted_and_foreign_annotations(
         "round 1, expert 1, task 1: 2 annotations by the expert; the newest counts",
     )
     assert changes(one.reviews, two.reviews) == {"new": 0, "changed": 4, "gone": 4}
-    assert two.waiting == "waiting: 8 of 12 reviews (expert 1: 4 left)"
-    with pytest.raises(WaitingError, match="8 of 12"):
-        two.check_complete()
+    waiting = progress(made.items, two.reviews).line
+    assert waiting == "waiting: 8 of 12 reviews (expert 1: 4 left)"
+    # What was deleted on the server goes; what came by CSV stays, and the newest word counts.
+    by_csv = one.reviews.with_columns(source=pl.lit("csv"))
+    assert merged(one.reviews, two).height == 8
+    kept = merged(by_csv, two)
+    assert kept.height == 12
+    assert kept["source"].value_counts(sort=True).rows() == [("label_studio", 8), ("csv", 4)]
     (old,) = (raw / "earlier").iterdir()
     assert b"round-1" not in zstandard.decompress(old.read_bytes())[:10]
     assert len((raw / "round-1-expert-1.json").read_bytes()) > 100
@@ -270,6 +280,9 @@ def test_changed_deleted_and_foreign_annotations(
         "round 1, expert 1: the server has no account 'nobody@example.org'"
     )
     assert found.reviews.height == 0
+    # A project that could not be read takes nothing away.
+    assert found.unread == {(1, "expert-1")}
+    assert merged(one.reviews, found).equals(one.reviews)
 
 
 def test_servers_that_answer_otherwise(fake: loopback_studio.Studio, tmp_path: Path) -> None:
@@ -296,36 +309,44 @@ def test_servers_that_answer_otherwise(fake: loopback_studio.Studio, tmp_path: P
 
 
 def test_commands_with_a_server_of_ones_own(fake: loopback_studio.Studio, tmp_path: Path) -> None:
-    made = world(4)
-    items, out = tmp_path / "items.parquet", tmp_path / "reviews.parquet"
-    made.items.write_parquet(items)
-    places = [f"--items={items}", f"--folder={tmp_path / 'private'}"]
+    office = desk_office(tmp_path)
     environment = {"LABEL_STUDIO_URL": fake.url, "LABEL_STUDIO_API_KEY": KEY}
-    done = command("annotate", *places, env=environment)
+    early = office.run("collect", env=environment)
+    assert early.returncode == 2
+    assert "no round is drawn; `annotate` draws one" in early.stderr
+    done = office.run("annotate", env=environment)
     assert done.returncode == 0, done.stderr
-    assert f"round 1, expert 3: 2 tasks (2 new): {fake.url}/projects/3/data" in done.stdout
+    items = all_items(office.rounds())
+    counts = {n: items.filter(pl.col("experts").list.contains(n)).height for n in (1, 2, 3)}
+    said = f"round 1, expert 3: {counts[3]} tasks ({counts[3]} new): {fake.url}/projects/3/data"
+    assert said in done.stdout
     assert not (tmp_path / "private" / "accounts.json").exists()
-    answer_all(fake, made)
-    gather = ["collect", *places, f"--out={out}"]
+    for task in fake.tasks.values():
+        result = answer_of(office, task["data"], task["project"])
+        fake.annotate(task["id"], result, user=task["project"] + 1)
     accounts = [f"--account={n}={email}" for n, email in EMAILS.items()]
-    done = command(*gather, *accounts, env=environment)
+    done = office.run("collect", *accounts, env=environment)
     assert done.returncode == 0, done.stderr
-    assert "32 reviews, 32 new" in done.stdout
-    fake.tasks[1]["annotations"] = []
-    done = command(*gather, *accounts, env=environment)
-    assert done.returncode == 3
-    assert done.stderr == "waiting: 28 of 32 reviews (expert 1: 4 left)\n"
-    assert "28 reviews, 4 gone" in done.stdout
-    assert pl.read_parquet(out).height == 28
+    total = 4 * sum(counts.values())
+    assert f"{total} reviews in {tmp_path / 'rounds'}, {total} new" in done.stdout
+    assert f"all {total} reviews are there" in done.stdout
+    judged = office.run("adjudicate", "--json")
+    assert judged.returncode == 0, judged.stderr
+    assert json.loads(judged.stdout)["expert_checked"] is True
 
-    for arguments, change, said in (
-        ([*gather, "--account=jane"], {}, "--account jane: write it as 1=name@place.org"),
-        (gather, {"LABEL_STUDIO_API_KEY": ""}, "LABEL_STUDIO_API_KEY is empty; set both"),
-        (gather, {"LABEL_STUDIO_API_KEY": "no"}, "does not let this key log in"),
-        ([*gather, f"--items={out}"], {}, "not a table of items"),
-        ([*gather, f"--opinions={out}"], {}, "not a table of opinions"),
+    fake.tasks[1]["annotations"] = []
+    done = office.run("collect", *accounts, env=environment)
+    assert done.returncode == 3
+    assert done.stderr == f"waiting: {total - 4} of {total} reviews (expert 1: 4 left)\n"
+    assert f"{total - 4} reviews in {tmp_path / 'rounds'}, 4 gone" in done.stdout
+    assert office.run("adjudicate").returncode == 3
+
+    for arguments, change, words in (
+        (["--account=jane"], {}, "--account jane: write it as 1=name@place.org"),
+        ([], {"LABEL_STUDIO_API_KEY": ""}, "LABEL_STUDIO_API_KEY is empty; set both"),
+        ([], {"LABEL_STUDIO_API_KEY": "no"}, "does not let this key log in"),
     ):
-        failed = command(*arguments, env=environment | change)
+        failed = office.run("collect", *arguments, env=environment | change)
         assert failed.returncode == 2
-        assert said in failed.stderr
+        assert words in failed.stderr
         assert len(failed.stderr.splitlines()) == 1

@@ -16,6 +16,8 @@ from pipeline.errors import nearest
 from pipeline.values import value_ids
 
 STATES = ("submitted", "skipped")
+MOST_NOTES = 5_000
+"""Longer notes are cut."""
 
 
 def review_id(item_id: str, annotator: str, action_id: str) -> str:
@@ -131,7 +133,9 @@ class Progress:
         """One line for people."""
         if not self.left:
             return f"all {self.expected:,} reviews are there"
-        rest = ", ".join(f"{name}: {n:,} left" for name, n in sorted(self.left.items()))
+        rest = ", ".join(
+            f"{name.replace('-', ' ')}: {n:,} left" for name, n in sorted(self.left.items())
+        )
         return f"waiting: {self.done:,} of {self.expected:,} reviews ({rest})"
 
 

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from pipeline.artifacts import content_id
-from pipeline.errors import nearest
-from pipeline.labelstudio.page import FLAGS, NATURALNESS, PLACES
+from pipeline.annotation.answers import MOST_NOTES, problem_of, review_id, shown
+from pipeline.annotation.plan import pseudonym
+from pipeline.labelstudio.page import PLACES
 from pipeline.labelstudio.tasks import Item, shown_order
 from pipeline.text import clean
-from pipeline.values import value_ids
 
 _CONTROLS = {f"{kind}_{place}" for kind in ("first", "second", "natural") for place in PLACES} | {
     "flags",
@@ -37,11 +36,6 @@ class Answer:
     problems: tuple[str, ...]
 
 
-def pseudonym(expert: int) -> str:
-    """Return what an expert is called in tables."""
-    return f"expert-{expert}"
-
-
 def read_answer(annotation: Mapping[str, Any], item: Item, expert: int) -> Answer:
     """Read an annotation of an item.
 
@@ -60,7 +54,7 @@ def read_answer(annotation: Mapping[str, Any], item: Item, expert: int) -> Answe
             "scenario_id": item["scenario_id"],
             "annotator": pseudonym(expert),
             "state": "skipped" if skipped else "submitted",
-            "flags": sorted(_choices(given, "flags", tuple(FLAGS)), key=list(FLAGS).index),
+            "flags": _choices(given, "flags"),
             "notes": _notes(given.get("notes")),
             "lead_seconds": _seconds(annotation.get("lead_time")),
             "updated_utc": updated(annotation),
@@ -72,16 +66,19 @@ def read_answer(annotation: Mapping[str, Any], item: Item, expert: int) -> Answe
     for place, number in zip(PLACES, shown_order(item["item_id"], expert), strict=True):
         action = item["action_ids"][number - 1]
         ids = {
-            "review_id": content_id("r", item["item_id"], pseudonym(expert), action),
+            "review_id": review_id(item["item_id"], pseudonym(expert), action),
             "action_id": action,
         }
         try:
             # What was chosen on a page before it was skipped is no answer.
-            answer = _skipped() if skipped else _action(given, place)
+            row = shared | ids | (_skipped() if skipped else _action(given, place))
         except WrongError as error:
             problems.append(f"action {place}: {error}")
+            continue
+        if problem := problem_of(row):
+            problems.append(f"action {place}: {problem}")
         else:
-            reviews.append(shared | ids | answer)
+            reviews.append(row)
     return Answer(tuple(reviews), tuple(problems))
 
 
@@ -96,7 +93,7 @@ def updated(annotation: Mapping[str, Any]) -> datetime:
         time = datetime.fromisoformat(str(text))
         return time.astimezone(UTC) if time.tzinfo else time.replace(tzinfo=UTC)
     except ValueError:
-        raise WrongError(f"updated_at '{_short(text)}' is no time") from None
+        raise WrongError(f"updated_at '{shown(text)}' is no time") from None
 
 
 def _controls(result: Any) -> dict[str, Any]:
@@ -107,7 +104,7 @@ def _controls(result: Any) -> dict[str, Any]:
     for part in result:
         name = part.get("from_name") if isinstance(part, dict) else None
         if not isinstance(name, str) or name not in _CONTROLS:
-            raise WrongError(f"'{_short(name)}' is no question of this page")
+            raise WrongError(f"'{shown(name)}' is no question of this page")
         if name in given:
             raise WrongError(f"'{name}' is answered twice")
         given[name] = part.get("value")
@@ -115,45 +112,38 @@ def _controls(result: Any) -> dict[str, Any]:
 
 
 def _action(given: Mapping[str, Any], place: int) -> dict[str, Any]:
-    values = value_ids()
-    first = _one(given, f"first_{place}", values)
-    if not first:
-        raise WrongError("no value is chosen; choose the one that it expresses most")
-    second = _one(given, f"second_{place}", values)
-    if second == first:
-        raise WrongError(f"'{second}' is chosen first and second; take one of them back")
-    natural = _one(given, f"natural_{place}", tuple(map(str, NATURALNESS)))
-    if not natural:
-        raise WrongError("how natural it is is missing; give 1 to 5")
-    return {"first_value": first, "second_value": second, "naturalness": int(natural)}
+    natural = _one(given, f"natural_{place}")
+    if natural and not natural.isdecimal():
+        raise WrongError(f"naturalness: '{shown(natural)}'; give 1 to 5")
+    return {
+        "first_value": _one(given, f"first_{place}"),
+        "second_value": _one(given, f"second_{place}"),
+        "naturalness": int(natural[:9]) if natural else None,
+    }
 
 
 def _skipped() -> dict[str, Any]:
     return {"first_value": "", "second_value": "", "naturalness": None}
 
 
-def _one(given: Mapping[str, Any], name: str, valid: Sequence[str]) -> str:
+def _one(given: Mapping[str, Any], name: str) -> str:
     """Return the choice, or "" if there is none."""
-    chosen = _choices(given, name, valid)
+    chosen = _choices(given, name)
     if len(chosen) > 1:
-        raise WrongError(f"'{name}' has {len(chosen)} choices ({', '.join(chosen)}); leave one")
+        listed = shown(", ".join(chosen))
+        raise WrongError(f"'{name}' has {len(chosen)} choices ({listed}); leave one")
     return chosen[0] if chosen else ""
 
 
-def _choices(given: Mapping[str, Any], name: str, valid: Sequence[str]) -> list[str]:
+def _choices(given: Mapping[str, Any], name: str) -> list[str]:
+    """Return what was chosen, sorted; whether it is on the list is checked with the whole row."""
     if name not in given:
         return []
     value = given[name]
     chosen = value.get("choices") if isinstance(value, dict) else None
-    if not isinstance(chosen, list):
+    if not isinstance(chosen, list) or not all(isinstance(each, str) for each in chosen):
         raise WrongError(f"'{name}' has no list of choices")
-    for choice in chosen:
-        if choice not in valid:
-            raise WrongError(
-                f"'{name}' has '{_short(choice)}', which is not on its list; "
-                f"{nearest(str(choice), valid)}"
-            )
-    return sorted(set(chosen), key=list(valid).index)
+    return sorted(set(chosen))
 
 
 def _notes(value: Any) -> str:
@@ -163,14 +153,9 @@ def _notes(value: Any) -> str:
     parts = text if isinstance(text, list) else [text]
     if not all(isinstance(part, str) for part in parts):
         raise WrongError("the notes are no text")
-    return clean("\n".join(parts))
+    return clean("\n".join(parts))[:MOST_NOTES]
 
 
 def _seconds(value: Any) -> float | None:
     usable = isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < 1e9
     return float(value) if usable else None
-
-
-def _short(value: Any) -> str:
-    """Return untrusted text as it may stand in a message."""
-    return clean(str(value))[:60].replace("\n", " ")

@@ -12,9 +12,9 @@ from typing import Any
 import polars as pl
 
 from pipeline import progress, schema
-from pipeline.errors import WaitingError
-from pipeline.labelstudio.answers import WrongError, pseudonym, read_answer, updated
-from pipeline.labelstudio.page import PLACES
+from pipeline.annotation.answers import merge
+from pipeline.annotation.plan import pseudonym
+from pipeline.labelstudio.answers import WrongError, read_answer, updated
 from pipeline.labelstudio.raw import keep_raw
 from pipeline.labelstudio.route import by_key, fullest_first, project_url
 from pipeline.labelstudio.studio import Studio
@@ -32,37 +32,19 @@ class Collected:
     Attributes:
         reviews: Rows of schema.REVIEWS, by review_id; the same answers give the same rows.
         problems: What a person should look at, one line each: names task and expert.
-        wanted: Reviews that each expert was asked for, by pseudonym.
-        left: Reviews that each expert still owes.
+        unread: Rounds and annotators whose project is not there, or whose account is unknown.
     """
 
     reviews: pl.DataFrame
     problems: tuple[str, ...]
-    wanted: Mapping[str, int]
-    left: Mapping[str, int]
-
-    @property
-    def waiting(self) -> str:
-        """Return 'waiting: 412 of 600 reviews (expert 2: 57 left)', or "" if nothing is missing."""
-        owing = {name: n for name, n in self.left.items() if n}
-        if not owing:
-            return ""
-        total = sum(self.wanted.values())
-        done = total - sum(owing.values())
-        who = ", ".join(f"{name.replace('-', ' ')}: {n:,} left" for name, n in owing.items())
-        return f"waiting: {done:,} of {total:,} reviews ({who})"
-
-    def check_complete(self) -> None:
-        """Raise WaitingError if a review is missing."""
-        if self.waiting:
-            raise WaitingError(self.waiting)
+    unread: frozenset[tuple[int, str]]
 
 
 @dataclass
 class _Found:
     reviews: list[dict[str, Any]] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
-    left: Counter[str] = field(default_factory=Counter)
+    unread: set[tuple[int, str]] = field(default_factory=set)
 
 
 def collect(
@@ -91,27 +73,53 @@ def collect(
     there = by_key(studio.projects(), (desk.key(title) for desk in given))
     members = studio.members() if emails else {}
     found = _Found()
-    wanted: Counter[str] = Counter()
     with progress.task("projects", len(given)) as shown:
         for desk in given:
-            expert, number = pseudonym(desk.expert), len(PLACES) * len(desk.items)
-            wanted[expert] += number
-            before = len(found.reviews)
             projects = fullest_first(studio, there[desk.key(title)])
-            if projects:
-                place, email = projects[0].id, (emails or {}).get(desk.expert, "")
-                tasks = studio.export(place)
-                keep_raw(tasks, raw / f"round-{desk.round}-expert-{desk.expert}.json")
-                account = _account(email, members, tasks)
-                if email and not account:
-                    found.problems.append(f"{desk.name()}: the server has no account '{email}'")
-                _Reader(desk, project_url(studio, place), account, found).read(tasks)
-            else:
+            if not projects:
                 found.problems.append(f"{desk.name()}: no project yet; `make annotate` makes it")
-            found.left[expert] += number - (len(found.reviews) - before)
+            if not projects or not _read(studio, desk, projects[0].id, raw, members, emails, found):
+                found.unread.add((desk.round, pseudonym(desk.expert)))
             shown.advance(1, desk.name())
     reviews = schema.frame(found.reviews, schema.REVIEWS).sort("review_id")
-    return Collected(reviews, tuple(found.problems), dict(wanted), dict(found.left))
+    return Collected(reviews, tuple(found.problems), frozenset(found.unread))
+
+
+def _read(
+    studio: Studio,
+    desk: Desk,
+    project: int,
+    raw: Path,
+    members: Mapping[int, str],
+    emails: Mapping[int, str] | None,
+    found: _Found,
+) -> bool:
+    """Read one project; return False if the expert's account is not known there."""
+    email = (emails or {}).get(desk.expert, "")
+    tasks = studio.export(project)
+    keep_raw(tasks, raw / f"round-{desk.round}-expert-{desk.expert}.json")
+    account = _account(email, members, tasks)
+    if email and not account:
+        found.problems.append(f"{desk.name()}: the server has no account '{email}'")
+        return False
+    _Reader(desk, project_url(studio, project), account, found).read(tasks)
+    return True
+
+
+def merged(kept: pl.DataFrame, collected: Collected) -> pl.DataFrame:
+    """Return what is kept after a collection; of each expert's words on an action the newest.
+
+    An answer that was deleted on the server goes. What came from elsewhere stays, and so does what
+    an earlier collection read in a project that this one could not read.
+
+    Args:
+        kept: Rows of schema.REVIEWS that were kept before.
+        collected: What was found now.
+    """
+    unread = [f"{number} {name}" for number, name in collected.unread]
+    desk = pl.format("{} {}", "round", "annotator")
+    stays = (pl.col("source") != "label_studio") | desk.is_in(unread)
+    return merge(kept.filter(stays), collected.reviews)[0]
 
 
 def changes(before: pl.DataFrame, after: pl.DataFrame) -> dict[str, int]:
@@ -221,10 +229,3 @@ def _id(user: Any) -> int:
     if isinstance(user, dict):
         user = user.get("id")
     return user if isinstance(user, int) else 0
-
-
-def read_reviews(path: Path) -> pl.DataFrame:
-    """Return the reviews that an earlier collection wrote; none if there was none."""
-    if not path.exists():
-        return schema.frame([], schema.REVIEWS)
-    return schema.check(pl.read_parquet(path), schema.REVIEWS, str(path))
