@@ -5,19 +5,18 @@ DIST ?= hub_release/dist
 MODEL ?= openai-api/local/smollm2-135m
 TASK ?= selection
 LIMIT ?= 20
-ITEMS ?= annotations/private/items.parquet
-REVIEWS ?= annotations/private/reviews.parquet
-PORT ?= 8080
+ROUND ?= 1
 TORCH_ARGS ?=
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --progress-bar off -c constraints.txt
 STUDIO := .venv-labelstudio
 # A server of your own, named by LABEL_STUDIO_URL and LABEL_STUDIO_API_KEY, needs none here.
 OWN_STUDIO = $(if $(LABEL_STUDIO_URL),,$(STUDIO)/ready)
+ANNOTATION = --config $(CONFIG) $(if $(SOURCE),--source $(SOURCE))
 OVERRIDES = $(if $(SOURCE),--source $(SOURCE)) $(if $(SCENARIOS),--scenarios $(SCENARIOS)) $(ARGS)
 
 .DEFAULT_GOAL := help
-.PHONY: help install build-dataset plan explain preview verify-release evaluate annotate collect labelstudio test test-fast lint clean
+.PHONY: help install build-dataset plan explain preview verify-release evaluate annotate collect adjudicate labelstudio test test-fast lint clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 18
@@ -68,11 +67,14 @@ verify-release: .venv/core ## Check DIST offline: checksums, load_dataset, joins
 evaluate: .venv/eval ## Evaluate the bundled model on DIST (TASK=, LIMIT=)
 	@$(BIN)/python -m pipeline serve -- $(BIN)/valact-eval run $(DIST) --task $(TASK) --model $(MODEL) --limit $(LIMIT) --out build/evaluation/$(TASK) --overwrite
 
-annotate: .venv/core $(OWN_STUDIO) ## Give ITEMS to experts in Label Studio and serve it (PORT=, ARGS=)
-	@$(BIN)/python -m pipeline annotate --items $(ITEMS) --port $(PORT) $(ARGS)
+annotate: .venv/core $(OWN_STUDIO) ## Give ROUND of CONFIG's actions to experts in Label Studio, and serve it (PORT=)
+	@$(BIN)/python -m pipeline annotate $(ANNOTATION) --round $(ROUND) $(if $(PORT),--port $(PORT)) $(ARGS)
 
-collect: .venv/core $(OWN_STUDIO) ## Read the experts' answers into REVIEWS; status 3 while some are missing
-	@$(BIN)/python -m pipeline collect --items $(ITEMS) --out $(REVIEWS) --port $(PORT) $(ARGS)
+collect: .venv/core $(OWN_STUDIO) ## Read the experts' answers; status 3 while some are missing
+	@$(BIN)/python -m pipeline collect $(ANNOTATION) $(if $(PORT),--port $(PORT)) $(ARGS)
+
+adjudicate: .venv/core ## Say what the answers say: accuracy, agreement, decisions; write a report
+	@$(BIN)/python -m pipeline adjudicate $(ANNOTATION) $(ARGS)
 
 labelstudio: $(STUDIO)/ready ## Install Label Studio's server beside the pipeline
 

@@ -27,6 +27,7 @@ class TestOffice:
         place: Holds work/, rounds/, private/ and plan.toml.
         skill: Chance of each expert to name the true value.
         faulty: Share of drawn actions whose true value is not the claim.
+        server: Folder of the server; None for private/.
     """
 
     __test__ = False
@@ -34,6 +35,7 @@ class TestOffice:
     place: Path
     skill: Mapping[int, float] = field(default_factory=lambda: SKILL)
     faulty: float = 0.0
+    server: Path | None = None
     _meant: dict[tuple[str, str, str], dict[str, Any]] = field(default_factory=dict)
 
     @property
@@ -46,9 +48,10 @@ class TestOffice:
     def arguments(self, name: str) -> list[str]:
         """Return a command with its places; also for a process that a test starts itself."""
         places = {"--workspace": "work", "--rounds": "rounds", "--plan": "plan.toml"}
+        given = [f"{key}={self.place / value}" for key, value in places.items()]
         if name in {"annotate", "collect"}:
-            places["--server"] = "private"
-        return [name, *(f"{key}={self.place / value}" for key, value in places.items())]
+            given.append(f"--server={self.server or self.place / 'private'}")
+        return [name, *given]
 
     def run(self, name: str, *arguments: str, **options: Any) -> CompletedProcess[str]:
         return command(*self.arguments(name), *arguments, **options)
@@ -63,7 +66,9 @@ class TestOffice:
         return self._meant
 
 
-def desk_office(place: Path, a_domain: int = 6, reviews_per_value: int = 40) -> TestOffice:
+def desk_office(
+    place: Path, a_domain: int = 6, reviews_per_value: int = 40, **fields: Any
+) -> TestOffice:
     """Make an office whose build has so many scenarios a domain."""
     slots, actions, scenarios = tables(a_domain)
     for name, table in (
@@ -75,7 +80,7 @@ def desk_office(place: Path, a_domain: int = 6, reviews_per_value: int = 40) -> 
         path.parent.mkdir(parents=True, exist_ok=True)
         write_parquet(table, path)
     (place / "plan.toml").write_text(plan_text(reviews_per_value), encoding="utf-8")
-    return TestOffice(place)
+    return TestOffice(place, **fields)
 
 
 def plan_text(reviews_per_value: int) -> str:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import socket
 import subprocess
 import sys
 import time
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
+from fractions import Fraction
+from itertools import permutations
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +21,8 @@ import polars as pl
 import pytest
 
 from pipeline.annotation.answers import progress
+from pipeline.annotation.rounds import all_items, all_sealed
+from pipeline.annotation.store import load_reviews
 from pipeline.artifacts import sha256_file
 from pipeline.labelstudio.accounts import open_accounts
 from pipeline.labelstudio.collect import collect
@@ -25,17 +31,15 @@ from pipeline.labelstudio.route import route
 from pipeline.labelstudio.server import HOME, Server
 from pipeline.labelstudio.studio import Studio
 from pipeline.paths import ROOT
-from tests.conftest import command
+from tests.studio_office import TestOffice, answer_of, desk_office
 from tests.studio_world import (
     NASTY,
     Expert,
     annotate,
     choice,
-    expected,
     login,
     note,
     tasks_of,
-    told,
     world,
 )
 
@@ -95,18 +99,20 @@ def ids(tasks: list[dict[str, Any]]) -> list[str]:
 def test_experts_work_through_crashes(
     server: Server, people: Callable[[int], httpx.Client], tmp_path: Path
 ) -> None:
-    made = world(60)
-    items, out = tmp_path / "items.parquet", tmp_path / "reviews.parquet"
-    made.items.write_parquet(items)
-    places = [f"--folder={server.folder}", f"--items={items}", "--title=Sixty items"]
+    skill = {1: 0.95, 2: 0.85, 3: 0.75}
+    office = desk_office(
+        tmp_path, 12, reviews_per_value=48, skill=skill, faulty=0.1, server=server.folder
+    )
 
-    # `route` is killed when the first project has its tasks, and runs again.
+    # `annotate` is killed when the first project has its tasks, and runs again.
     killed = subprocess.Popen(
-        [sys.executable, "-m", "pipeline", "annotate", *places], cwd=ROOT, stdout=subprocess.DEVNULL
+        [sys.executable, "-m", "pipeline", *office.arguments("annotate")],
+        cwd=ROOT,
+        stdout=subprocess.DEVNULL,
     )
     studio = Studio(server.url, server.accounts.token)
     while killed.poll() is None:
-        mine = [p for p in studio.projects() if p.title.startswith("Sixty")]
+        mine = [p for p in studio.projects() if p.title.startswith("rounds: ")]
         if mine and studio.tasks(mine[0].id):
             break
         time.sleep(0.02)
@@ -114,80 +120,123 @@ def test_experts_work_through_crashes(
     killed.send_signal(signal.SIGKILL)
     killed.wait()
 
-    again = command("annotate", *places)
+    again = office.run("annotate")
     assert again.returncode == 0, again.stderr
     assert "another window" not in again.stdout, "it must not wait: the server is another's"
-    projects = {p.title[-1]: p.id for p in studio.projects() if p.title.startswith("Sixty")}
-    assert sorted(projects) == ["1", "2", "3"]
-    experts = [Expert(number, 1.0 - number / 10, {}) for number in (1, 2, 3)]
+    projects = {int(p.title[-1]): p.id for p in studio.projects() if p.title.startswith("rounds")}
+    assert sorted(projects) == [1, 2, 3]
+    items = all_items(office.rounds())
+    sampled = items.filter(kind="sample")
+    assert (sampled.height, set(sampled["experts"].list.len())) == (60, {2})
+    given = {n: items.filter(pl.col("experts").list.contains(n))["item_id"] for n in projects}
     for number, project in projects.items():
-        given = made.items.filter(pl.col("experts").list.contains(int(number)))
-        found = ids(tasks_of(people(1), project))
-        assert sorted(found) == sorted(given["item_id"])
-        assert len(found) == 40
+        assert sorted(ids(tasks_of(people(1), project))) == sorted(given[number])
 
     # Experts answer; the server is killed when they are half through.
-    waiting = command("collect", *places, f"--out={out}")
+    total = 4 * sum(len(each) for each in given.values())
+    waiting = office.run("collect")
     assert waiting.returncode == 3
-    assert "waiting: 0 of 480 reviews" in waiting.stderr
+    assert waiting.stderr.startswith(f"waiting: 0 of {total} reviews (expert 1: ")
+    left: dict[int, int] = {}
     for half in (0, 1):
-        for expert in experts:
-            client = people(expert.number)
-            tasks = tasks_of(client, projects[str(expert.number)])
+        for number, project in projects.items():
+            client = people(number)
+            tasks = tasks_of(client, project)
             for task in tasks[half::2]:
-                annotate(client, task["id"], expert.answer(task["data"], made.truth))
+                annotate(client, task["id"], answer_of(office, task["data"], number))
+            left[number] = 4 * len(tasks[1::2])
         if not half:
             assert server.pid is not None
             os.kill(server.pid, signal.SIGKILL)
             assert server._process is not None
             server._process.wait()
             server.start()
-            waiting = command("collect", *places, f"--out={out}")
+            waiting = office.run("collect")
             assert waiting.returncode == 3
-            assert "waiting: 240 of 480 reviews" in waiting.stderr
-            assert "expert 1: 80 left" in waiting.stderr
-
-    done = command("collect", *places, f"--out={out}")
-    assert done.returncode == 0, done.stderr
-    reviews = pl.read_parquet(out)
-    assert told(reviews) == expected(made, experts)
-    assert reviews["state"].unique().to_list() == ["submitted"]
-    assert set(reviews["lead_seconds"]) == {31.5}
+            rest = ", ".join(f"expert {n}: {count} left" for n, count in left.items())
+            done = total - sum(left.values())
+            assert waiting.stderr == f"waiting: {done} of {total} reviews ({rest})\n"
+            assert office.run("adjudicate").returncode == 3
+    collected = office.run("collect")
+    assert collected.returncode == 0, collected.stderr
+    assert_as_meant(office)
 
     # One changes an answer.
     client = people(2)
-    task = tasks_of(client, projects["2"])[0]
-    text = task["data"]["action_1"]
-    other = "power" if experts[1].said[task["data"]["item"], text] != "power" else "security"
-    result = [part for part in task["annotations"][0]["result"] if part["from_name"] != "first_1"]
+    task = tasks_of(client, projects[2])[0]
+    item = items.filter(item_id=task["data"]["item"]).row(0, named=True)
+    action = item["action_ids"][item["actions"].index(task["data"]["action_1"])]
+    meant = office.meant()[item["item_id"], action, "expert-2"]
+    meant["first_value"] = "power" if meant["first_value"] != "power" else "security"
+    meant["second_value"] = ""
     changed = client.patch(
         f"/api/annotations/{task['annotations'][0]['id']}/",
-        json={"result": [*result, choice("first_1", other)]},
+        json={"result": answer_of(office, task["data"], 2)},
     )
     changed.raise_for_status()
-    experts[1].said[task["data"]["item"], text] = other
-    done = command("collect", *places, f"--out={out}")
-    assert done.returncode == 0, done.stderr
-    assert "4 changed" in done.stdout  # one answer, four rows: all have a newer time
-    reviews = pl.read_parquet(out)
-    assert told(reviews) == expected(made, experts)
-    accuracy = {
-        expert.number: sum(made.truth[text] == value for (_, text), value in expert.said.items())
-        / len(expert.said)
-        for expert in experts
-    }
-    assert accuracy[1] > accuracy[2] > accuracy[3]
+    collected = office.run("collect")
+    assert collected.returncode == 0, collected.stderr
+    assert ", 4 changed" in collected.stdout  # one answer, four rows: all have a newer time
+    assert_as_meant(office)
+
+    # The figures are those of a calculation that shares nothing with them but what was meant.
+    judged = office.run("adjudicate", "--json")
+    assert judged.returncode == 0, judged.stderr
+    figures = json.loads(judged.stdout)
+    said = [row for row in office.meant().values() if row["kind"] == "sample"]
+    claims = {row["action_id"]: row["value"] for row in all_sealed(office.rounds()).to_dicts()}
+    right = [row["first_value"] == claims[row["action_id"]] for row in said]
+    (overall,) = (row for row in figures["accuracy"] if is_overall(row))
+    assert (overall["reviews"], overall["correct"]) == (480, sum(right))
+    assert overall["accuracy"] == pytest.approx(sum(right) / 480)
+    assert 0.6 < overall["low"] < overall["accuracy"] < overall["high"] < 0.95
+    by_action: dict[str, list[str]] = defaultdict(list)
+    for row in said:
+        by_action[row["action_id"]].append(row["first_value"])
+    (alpha,) = (row for row in figures["alpha"] if row["kind"] == "sample")
+    assert alpha["alpha"] == pytest.approx(nominal_alpha([*by_action.values()]))
 
     # Once more, and nothing changes anywhere.
-    before = sha256_file(out)
-    done = command("collect", *places, f"--out={out}")
-    assert done.returncode == 0
-    assert "480 reviews, nothing new" in done.stdout
-    assert sha256_file(out) == before
-    again = command("annotate", *places)
+    kept = office.place / "rounds" / "reviews.parquet"
+    before = sha256_file(kept)
+    collected = office.run("collect")
+    assert collected.returncode == 0
+    assert ", nothing new" in collected.stdout
+    assert sha256_file(kept) == before
+    again = office.run("annotate")
     assert again.returncode == 0
-    assert again.stdout.count("40 tasks (0 new)") == 3
-    assert len(tasks_of(client, projects["2"])) == 40
+    for number, project in projects.items():
+        assert f"expert {number}: {len(given[number])} tasks (0 new)" in again.stdout
+        assert len(tasks_of(client, project)) == len(given[number])
+
+
+def is_overall(row: dict[str, Any]) -> bool:
+    return (row["kind"], row["group"]) == ("sample", "all")
+
+
+def assert_as_meant(office: TestOffice) -> None:
+    """Check that exactly what the experts meant was kept."""
+    columns = ["first_value", "second_value", "naturalness", "state", "kind", "round"]
+    kept = {
+        (row["item_id"], row["action_id"], row["annotator"]): [row[c] for c in columns]
+        for row in load_reviews(office.place / "rounds").to_dicts()
+    }
+    assert kept == {key: [row[c] for c in columns] for key, row in office.meant().items()}
+
+
+def nominal_alpha(units: list[list[str]]) -> float:
+    """Return Krippendorff's alpha for nominal data, from its coincidence matrix by hand."""
+    pairs: Counter[tuple[str, str]] = Counter()
+    for values in units:
+        for one, other in permutations(values, 2):
+            pairs[one, other] += Fraction(1, len(values) - 1)  # type: ignore[assignment]
+    total = sum(pairs.values())
+    each: Counter[str] = Counter()
+    for (one, _), n in pairs.items():
+        each[one] += n
+    observed = sum(n for (one, other), n in pairs.items() if one != other)
+    expected = sum(each[a] * each[b] for a, b in permutations(each, 2))
+    return float(1 - (total - 1) * observed / expected)
 
 
 def test_what_the_server_lets_pass_is_named(
