@@ -9,7 +9,7 @@ from subprocess import CompletedProcess
 from typing import Any
 
 from pipeline.annotation.plan import Plan, load_plan
-from pipeline.annotation.rounds import Round
+from pipeline.annotation.rounds import Round, all_items
 from pipeline.annotation.store import load_rounds
 from pipeline.artifacts import write_parquet
 from tests.conftest import command
@@ -37,6 +37,7 @@ class TestOffice:
     faulty: float = 0.0
     server: Path | None = None
     _meant: dict[tuple[str, str, str], dict[str, Any]] = field(default_factory=dict)
+    _items: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     @property
     def plan(self) -> Plan:
@@ -55,6 +56,12 @@ class TestOffice:
 
     def run(self, name: str, *arguments: str, **options: Any) -> CompletedProcess[str]:
         return command(*self.arguments(name), *arguments, **options)
+
+    def item(self, item_id: str) -> dict[str, Any]:
+        """Return a drawn item."""
+        if item_id not in self._items:
+            self._items = {row["item_id"]: row for row in all_items(self.rounds()).to_dicts()}
+        return self._items[item_id]
 
     def meant(self) -> dict[tuple[str, str, str], dict[str, Any]]:
         """Return each expert's review by item, action and annotator; tests may change them."""
@@ -92,8 +99,7 @@ def plan_text(reviews_per_value: int) -> str:
 
 def answer_of(office: TestOffice, data: Mapping[str, Any], expert: int) -> list[dict[str, Any]]:
     """Return what an expert says on a page, by what stands at each place of it."""
-    items = {row["item_id"]: row for each in office.rounds() for row in each.items.to_dicts()}
-    item = items[data["item"]]
+    item = office.item(data["item"])
     results = []
     for place in (1, 2, 3, 4):
         number = item["actions"].index(data[f"action_{place}"])

@@ -5,12 +5,11 @@ from __future__ import annotations
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from fractions import Fraction
 from itertools import permutations
 from pathlib import Path
@@ -24,11 +23,10 @@ from pipeline.annotation.answers import progress
 from pipeline.annotation.rounds import all_items, all_sealed
 from pipeline.annotation.store import load_reviews
 from pipeline.artifacts import sha256_file
-from pipeline.labelstudio.accounts import open_accounts
 from pipeline.labelstudio.collect import collect
 from pipeline.labelstudio.connect import connect
 from pipeline.labelstudio.route import route
-from pipeline.labelstudio.server import HOME, Server
+from pipeline.labelstudio.server import Server
 from pipeline.labelstudio.studio import Studio
 from pipeline.paths import ROOT
 from tests.studio_office import TestOffice, answer_of, desk_office
@@ -37,59 +35,12 @@ from tests.studio_world import (
     Expert,
     annotate,
     choice,
-    login,
     note,
     tasks_of,
     world,
 )
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(
-        not (HOME / "bin" / "python").exists(),
-        reason="no Label Studio in .venv-labelstudio; `make labelstudio` installs it",
-    ),
-]
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("studio") / "private"
-
-
-@pytest.fixture(scope="module")
-def server(folder: Path) -> Iterator[Server]:
-    for name in list(os.environ):
-        assert not name.startswith("LABEL_STUDIO_"), f"unset {name} for this test"
-    with Server(folder, free_port()) as running:
-        yield running
-
-
-@pytest.fixture
-def studio(server: Server) -> Iterator[Studio]:
-    with connect(server.folder, (1, 2, 3)) as connection:
-        yield connection.studio
-
-
-@pytest.fixture
-def people(server: Server, studio: Studio) -> Iterator[Callable[[int], httpx.Client]]:
-    """Return a function that logs an expert in."""
-    clients: list[httpx.Client] = []
-
-    def client(number: int) -> httpx.Client:
-        who = open_accounts(server.folder).experts[number]
-        clients.append(login(server.url, who.email, who.password))
-        return clients[-1]
-
-    yield client
-    for each in clients:
-        each.close()
+pytestmark = pytest.mark.slow
 
 
 def ids(tasks: list[dict[str, Any]]) -> list[str]:
@@ -97,11 +48,11 @@ def ids(tasks: list[dict[str, Any]]) -> list[str]:
 
 
 def test_experts_work_through_crashes(
-    server: Server, people: Callable[[int], httpx.Client], tmp_path: Path
+    label_studio: Server, people: Callable[[int], httpx.Client], tmp_path: Path
 ) -> None:
     skill = {1: 0.95, 2: 0.85, 3: 0.75}
     office = desk_office(
-        tmp_path, 12, reviews_per_value=48, skill=skill, faulty=0.1, server=server.folder
+        tmp_path, 12, reviews_per_value=48, skill=skill, faulty=0.1, server=label_studio.folder
     )
 
     # `annotate` is killed when the first project has its tasks, and runs again.
@@ -110,7 +61,7 @@ def test_experts_work_through_crashes(
         cwd=ROOT,
         stdout=subprocess.DEVNULL,
     )
-    studio = Studio(server.url, server.accounts.token)
+    studio = Studio(label_studio.url, label_studio.accounts.token)
     while killed.poll() is None:
         mine = [p for p in studio.projects() if p.title.startswith("rounds: ")]
         if mine and studio.tasks(mine[0].id):
@@ -146,11 +97,11 @@ def test_experts_work_through_crashes(
                 annotate(client, task["id"], answer_of(office, task["data"], number))
             left[number] = 4 * len(tasks[1::2])
         if not half:
-            assert server.pid is not None
-            os.kill(server.pid, signal.SIGKILL)
-            assert server._process is not None
-            server._process.wait()
-            server.start()
+            assert label_studio.pid is not None
+            os.kill(label_studio.pid, signal.SIGKILL)
+            assert label_studio._process is not None
+            label_studio._process.wait()
+            label_studio.start()
             waiting = office.run("collect")
             assert waiting.returncode == 3
             rest = ", ".join(f"expert {n}: {count} left" for n, count in left.items())
@@ -240,11 +191,11 @@ def nominal_alpha(units: list[list[str]]) -> float:
 
 
 def test_what_the_server_lets_pass_is_named(
-    server: Server, studio: Studio, people: Callable[[int], httpx.Client], tmp_path: Path
+    label_studio: Server, studio: Studio, people: Callable[[int], httpx.Client], tmp_path: Path
 ) -> None:
     made = world(10, experts=2, overlap=1)
     title = "Odd answers"
-    with connect(server.folder) as connection:
+    with connect(label_studio.folder) as connection:
         emails = connection.emails
 
     def gather() -> Any:
@@ -264,7 +215,7 @@ def test_what_the_server_lets_pass_is_named(
     annotate(one, tasks[3]["id"], [*twice, choice("natural_2", "1")])
     annotate(two, tasks[4]["id"], good[4])
     found = gather()
-    page = f"{server.url}/projects/{first.project}/data?labeling=1&task="
+    page = f"{label_studio.url}/projects/{first.project}/data?labeling=1&task="
     assert found.problems == (
         f"round 1, expert 1, task {tasks[4]['id']}: more annotators than planned: that of account "
         f"{_user(two)} is not counted; delete it if it is a mistake",
@@ -314,7 +265,7 @@ def _user(client: httpx.Client) -> int:
     return int(client.get("/api/current-user/whoami").json()["id"])
 
 
-def test_texts_arrive_as_they_are(server: Server, studio: Studio, tmp_path: Path) -> None:
+def test_texts_arrive_as_they_are(label_studio: Server, studio: Studio, tmp_path: Path) -> None:
     made = world(3, experts=1, overlap=1)
     (only,) = route(studio, made.items, "Odd texts", tmp_path)
     (again,) = route(studio, made.items, "Odd texts", tmp_path)
