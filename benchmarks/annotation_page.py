@@ -8,11 +8,14 @@ It needs Label Studio (`make labelstudio`) and Chromium.
 from __future__ import annotations
 
 import argparse
+import io
 import json
 import shutil
 import tempfile
 from pathlib import Path
 from typing import Any
+
+from PIL import Image
 
 from pipeline import schema
 from pipeline.labelstudio.accounts import open_accounts
@@ -88,7 +91,8 @@ def _photograph(given: argparse.Namespace, url: str, page_url: str, who: Any) ->
         for key in PRESSED:
             page.keyboard.press(key)
         page.wait_for_timeout(700)  # the checkmarks fade in
-        page.screenshot(path=given.out)
+        shot = Image.open(io.BytesIO(page.screenshot())).convert("RGB").quantize(64)
+        shot.save(given.out, optimize=True)  # a third of the size, and looks the same
         tall = page.evaluate("document.querySelector('.va-right').getBoundingClientRect().bottom")
         print(f"{given.out}: the last action ends at {tall:.0f} of {given.height} pixels")
         browser.close()

@@ -156,6 +156,7 @@ def test_adjudicators_see_opinions() -> None:
         ({"actions": ["x", "y", "z"]}, "give 4"),
         ({"actions": ["x", "y", "z", " "]}, "a text is empty"),
         ({"scenario": ""}, "a text is empty"),
+        ({"actions": [""] * 4}, "a text is empty"),
         ({"experts": [0]}, "numbered from 1"),
         ({"experts": [1, 1]}, "give each once"),
         ({"item_id": "i"}, "items: i: twice"),
@@ -165,6 +166,13 @@ def test_items_that_cannot_be_shown_are_named(change: dict[str, Any], said: str)
     rows = [row | change for row in world(2).items.to_dicts()]
     with pytest.raises(BadInputError, match=re.escape(said)):
         desks(schema.frame(rows, schema.ITEMS))
+
+
+def test_forgotten_items_are_given_to_nobody() -> None:
+    first, *others = world(3, experts=1, overlap=1).items.to_dicts()
+    blank = first | {"scenario": "", "actions": [""] * 4}
+    (desk,) = desks(schema.frame([blank, *others], schema.ITEMS))
+    assert {item["item_id"] for item in desk.items} == {row["item_id"] for row in others}
 
 
 ITEM = world(1).items.row(0, named=True)

@@ -257,7 +257,7 @@ def test_what_the_server_lets_pass_is_named(
         f"round 1, expert 1, task {tasks[3]['id']}: no longer wanted, but annotated; it stays",
     )
     found = collect(studio, fewer, title, tmp_path / "raw", None, emails)
-    assert any("not one of this expert's items" in problem for problem in found.problems)
+    assert any("one of this expert's items" in problem for problem in found.problems)
     assert second.project != first.project
 
 

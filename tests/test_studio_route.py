@@ -341,6 +341,19 @@ def test_commands_with_a_server_of_ones_own(fake: loopback_studio.Studio, tmp_pa
     assert f"{total - 4} reviews in {tmp_path / 'rounds'}, 4 gone" in done.stdout
     assert office.run("adjudicate").returncode == 3
 
+    # Texts that must be forgotten leave the server where nobody answered them yet.
+    item = office.item(fake.tasks[1]["data"]["item"])
+    gone = office.run("annotation-forget", item["scenario_id"])
+    assert gone.returncode == 0, gone.stderr
+    again = office.run("annotate", env=environment)
+    assert again.returncode == 0, again.stderr
+    assert "1 removed" in again.stdout
+    assert 1 not in fake.tasks
+    done = office.run("collect", *accounts, env=environment)
+    assert done.returncode == 0, done.stderr
+    assert "not (or no longer) one of this expert's items" in done.stdout
+    assert f"{total - 4} reviews in {tmp_path / 'rounds'}, nothing new" in done.stdout
+
     for arguments, change, words in (
         (["--account=jane"], {}, "--account jane: write it as 1=name@place.org"),
         ([], {"LABEL_STUDIO_API_KEY": ""}, "LABEL_STUDIO_API_KEY is empty; set both"),

@@ -142,12 +142,15 @@ class Progress:
 def progress(items: pl.DataFrame, reviews: pl.DataFrame, excluded: Iterable[str] = ()) -> Progress:
     """Return how many of the expected reviews are there, skipped ones included.
 
+    Nothing is expected of items whose texts were forgotten meanwhile.
+
     Args:
         items: Rows of schema.ITEMS.
         reviews: Rows of schema.REVIEWS.
         excluded: Annotators of whom nothing is expected.
     """
-    given = expected_reviews(items).filter(~pl.col("annotator").is_in(list(excluded)))
+    shown_still = items.filter(pl.col("scenario") != "")
+    given = expected_reviews(shown_still).filter(~pl.col("annotator").is_in(list(excluded)))
     left = given.join(reviews, on=["item_id", "annotator", "action_id"], how="anti")
     counts = left.group_by("annotator").len().sort("annotator")
     return Progress(given.height, dict(counts.iter_rows()))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -106,7 +106,9 @@ def _read(
     return True
 
 
-def merged(kept: pl.DataFrame, collected: Collected) -> pl.DataFrame:
+def merged(
+    kept: pl.DataFrame, collected: Collected, forgotten: Collection[str] = ()
+) -> pl.DataFrame:
     """Return what is kept after a collection; of each expert's words on an action the newest.
 
     An answer that was deleted on the server goes. What came from elsewhere stays, and so does what
@@ -115,10 +117,15 @@ def merged(kept: pl.DataFrame, collected: Collected) -> pl.DataFrame:
     Args:
         kept: Rows of schema.REVIEWS that were kept before.
         collected: What was found now.
+        forgotten: Ids of items whose texts were blanked; what was said of them stays, too.
     """
     unread = [f"{number} {name}" for number, name in collected.unread]
     desk = pl.format("{} {}", "round", "annotator")
-    stays = (pl.col("source") != "label_studio") | desk.is_in(unread)
+    stays = (
+        (pl.col("source") != "label_studio")
+        | desk.is_in(unread)
+        | pl.col("item_id").is_in(list(forgotten))
+    )
     return merge(kept.filter(stays), collected.reviews)[0]
 
 
@@ -166,7 +173,7 @@ class _Reader:
             item = items.get(str(data.get("item", "")))
             mine = list(self._mine(number, task))
             if mine and item is None:
-                self._say(number, "it is not one of this expert's items; not counted")
+                self._say(number, "not (or no longer) one of this expert's items; not counted")
             elif mine and item is not None and not self._as_given(data, item):
                 self._say(number, "its texts are not those of its item; not counted")
             elif item is not None:

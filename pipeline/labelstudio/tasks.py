@@ -58,7 +58,7 @@ class Desk:
 
 
 def desks(items: pl.DataFrame, opinions: pl.DataFrame | None = None) -> list[Desk]:
-    """Return the desks that items are given to, by round and expert.
+    """Return the desks that items are given to, by round and expert; forgotten items to nobody.
 
     Args:
         items: Rows of schema.ITEMS, of any rounds.
@@ -73,6 +73,8 @@ def desks(items: pl.DataFrame, opinions: pl.DataFrame | None = None) -> list[Des
     found: dict[tuple[int, int], list[Item]] = {}
     seen: set[str] = set()
     for item in items.sort("item_id").iter_rows(named=True):
+        if forgotten(item):
+            continue
         _check(item, seen)
         for expert in item["experts"]:
             found.setdefault((item["round"], expert), []).append(item)
@@ -80,6 +82,11 @@ def desks(items: pl.DataFrame, opinions: pl.DataFrame | None = None) -> list[Des
         Desk(number, expert, tuple(sorted(rows, key=lambda row: _turn(row, expert))), said)
         for (number, expert), rows in sorted(found.items())
     ]
+
+
+def forgotten(item: Item) -> bool:
+    """Return whether an item's texts were blanked, as store.forget_texts does."""
+    return not item["scenario"] and not any(item["actions"] or [""])
 
 
 def shown_order(item_id: str, expert: int) -> tuple[int, ...]:

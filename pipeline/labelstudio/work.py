@@ -17,6 +17,7 @@ from pipeline.labelstudio.collect import changes, collect, merged
 from pipeline.labelstudio.connect import Connection, connect
 from pipeline.labelstudio.route import SETTLE_SECONDS, Routed, route
 from pipeline.labelstudio.server import PORT
+from pipeline.labelstudio.tasks import forgotten
 
 
 @dataclass(frozen=True)
@@ -111,7 +112,8 @@ def take(
         all_opinions(rounds),
         emails or connection.emails,
     )
-    after = merged(before, found)
+    gone = [row["item_id"] for row in items.iter_rows(named=True) if forgotten(row)]
+    after = merged(before, found, gone)
     store.save_reviews(office.rounds, after)
     state = answers.progress(items, after, plan.excluded)
     return Taken(after, found.problems, changes(before, after), state)
