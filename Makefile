@@ -80,10 +80,10 @@ labelstudio: $(STUDIO)/ready ## Install Label Studio's server beside the pipelin
 
 test: .venv/dev $(STUDIO)/ready ## Check style, types and layers, and run every test
 	@$(MAKE) --no-print-directory lint
-	@$(BIN)/python -m pytest --cov --cov-report=term
+	@$(BIN)/python -m pytest -n auto --maxprocesses=4 --cov --cov-report=term
 
 test-fast: .venv/dev ## Run the tests that take seconds
-	@$(BIN)/python -m pytest -m "not slow and not real"
+	@$(BIN)/python -m pytest -n auto --maxprocesses=4 -m "not slow and not real"
 
 lint: .venv/dev ## Check style (ruff), types (mypy --strict) and layers (import-linter)
 	@$(BIN)/ruff check .

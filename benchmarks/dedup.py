@@ -1,6 +1,7 @@
 """Measures the deduplication: growth, what it misses, embedding; beside semhash and datasketch.
 
-python -m benchmarks.dedup [lexical|growth|embed|peers|index|all] [--posts FILE] [--json PATH]
+python -m benchmarks.dedup [lexical|growth|beyond|embed|peers|index|all] [--posts FILE]
+    [--json PATH]
 """
 
 from __future__ import annotations
@@ -21,6 +22,9 @@ import polars as pl
 from benchmarks import dedup_peers, dedup_posts, dedup_run, dedup_vectors
 from pipeline import schema
 from pipeline.config import DedupConfig
+from pipeline.duplicates import lexical
+from pipeline.duplicates.lexical import Thresholds, similar
+from pipeline.duplicates.normal import compared
 from pipeline.embedding import BUNDLED, Embedder
 from pipeline.paths import ROOT
 
@@ -94,6 +98,26 @@ class Bench:
         _judge(f"{peak:,.0f} MB", peak < MOST_MB, f"less than {MOST_MB:,} MB")
         return {"text": _taken(read), "sizes": rows}
 
+    def beyond(self) -> Figures:
+        """What the path for more than EXACT_TEXTS texts misses of what the exact one finds."""
+        config = DedupConfig()
+        least = Thresholds(config.jaccard, config.containment)
+        words = compared(self._posts["title"], self._posts["body"])
+        texts = words.filter(words != "").unique().sort()
+        exact = similar(texts, config.shingle_words, least, least).pairs
+        whole, lexical.EXACT_TEXTS = lexical.EXACT_TEXTS, 0
+        try:
+            longer = similar(texts, config.shingle_words, least, least).pairs
+        finally:
+            lexical.EXACT_TEXTS = whole
+        same = exact.join(longer, on=exact.columns, how="semi").height
+        print(
+            f"beyond: of {exact.height:,} pairs among {len(texts):,} {self._kind} texts, the path "
+            f"for more than {whole:,} finds {same:,}, and {longer.height - same:,} others",
+            flush=True,
+        )
+        return {"texts": len(texts), "exact": exact.height, "same": same, "beyond": longer.height}
+
     def embed(self) -> Figures:
         """Texts a second, and what bulk vectors are off."""
         usable = self._posts.filter(pl.col("body").str.len_chars() >= dedup_posts.LEAST_BODY)
@@ -158,7 +182,7 @@ def machine() -> Figures:
 def main() -> None:
     """Run the chosen measurements."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    names = ("lexical", "growth", "embed", "peers", "index")
+    names = ("lexical", "growth", "beyond", "embed", "peers", "index")
     parser.add_argument("what", nargs="?", default="all", choices=(*names, "all"))
     parser.add_argument("--posts", type=Path, help="from `ingest`; without it posts are invented")
     parser.add_argument("--json", type=Path, help="write the figures here as well")

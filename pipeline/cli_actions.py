@@ -103,7 +103,7 @@ def _counts(
 
     counts = Counter(violation.code for each in found for violation in each)
     form = sum(any(violation.code in FORM for violation in each) for each in found)
-    skipped = [] if with_meanings else ["distinct by meaning", "on_scenario"]
+    skipped = [] if with_meanings else ["distinct", "on_scenario"]
     if with_meanings and not any(row.scenario for row in rows):
         skipped = ["on_scenario"]
     return {

@@ -17,6 +17,7 @@ Code = Literal[
     "sentences",
     "length",
     "benefit_clause",
+    "repeated",
     "distinct",
     "value_word",
     "refusal",

@@ -95,7 +95,7 @@ def overrides(
         "budget.prices": str(PRICES),
         "budget.cap_usd": 10.0,
         # The server's answers are no sentences; what they break is flagged.
-        "validate.reject": ["empty", "distinct"],
+        "validate.reject": ["empty", "repeated"],
         "validate.embedding_model": "",
         "vote.voters": [],
         "vote.tie_breaker": "",

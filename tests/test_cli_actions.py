@@ -30,7 +30,7 @@ def test_counts_are_printed_by_reason_and_give_away_words_apart() -> None:
     assert any(line.split()[0] == "benefit_clause" for line in lines)
     assert lines[-3].startswith("form: ") and "of 300 actions (" in lines[-3]
     assert lines[-2].startswith("give-away words: ")
-    assert lines[-1] == "not checked: distinct by meaning, on_scenario"
+    assert lines[-1] == "not checked: distinct, on_scenario"
 
 
 def test_json_holds_the_counts_and_the_csv_each_violation(tmp_path: Path) -> None:
@@ -47,7 +47,7 @@ def test_json_holds_the_counts_and_the_csv_each_violation(tmp_path: Path) -> Non
     counts = json.loads(done.stdout)
     assert (counts["rows"], counts["sets"], counts["with_violation"]) == (3, 2, 3)
     seen = {code: n for code, n in counts["counts"].items() if n}
-    assert seen == {"sentences": 1, "distinct": 1, "value_word": 1, "ten_values": 3}
+    assert seen == {"sentences": 1, "repeated": 1, "value_word": 1, "ten_values": 3}
     assert counts["form"] == {"rows": 2, "share": 0.6667}
     assert counts["value_word"] == {"rows": 1, "share": 0.3333}
     with out.open(encoding="utf-8", newline="") as handle:
@@ -55,7 +55,7 @@ def test_json_holds_the_counts_and_the_csv_each_violation(tmp_path: Path) -> Non
     assert [(row["line"], row["code"]) for row in rows if row["code"] != "ten_values"] == [
         ("3", "sentences"),
         ("3", "value_word"),
-        ("4", "distinct"),
+        ("4", "repeated"),
     ]
     assert rows[1]["generator"] == "g, h"
 

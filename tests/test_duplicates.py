@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from pipeline import schema
 from pipeline.config import DedupConfig
-from pipeline.duplicates import find, prefixes, sets
+from pipeline.duplicates import find, lexical, prefixes, sets
 from pipeline.duplicates.lexical import Thresholds, similar
 from pipeline.duplicates.normal import compared, normal
 from pipeline.duplicates.stars import FOUND, METHODS, kept_rows, stars
@@ -113,6 +113,56 @@ def test_exactly_the_similar_texts_are_found_whatever_the_parts(
     assert {(a, b): (j, c) for a, b, j, c in found.pairs.iter_rows()} == {
         pair: tuple(round(number, 4) for number in measured) for pair, measured in near.items()
     }
+
+
+@given(corpora(), st.sampled_from([0.3, 0.5, 0.7]), st.integers(1, 3))
+@settings(deadline=None)
+def test_beyond_the_exact_size_no_pair_is_made_up(texts: Texts, jaccard: float, size: int) -> None:
+    least = Thresholds(jaccard, 0.9, inside=5)
+    series = pl.Series([" ".join(text) for text in texts])
+    exact = set(similar(series, size, least, least).pairs.iter_rows())
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(lexical, "EXACT_TEXTS", 0)
+        found = set(similar(series, size, least, least).pairs.iter_rows())
+    assert found <= exact
+
+
+@st.composite
+def retold(draw: st.DrawFn) -> Texts:
+    """One text and changed copies of it; no word stands in two places of a text by chance."""
+    first = [f"w{n}" for n in range(draw(st.integers(20, 120)))]
+    texts = [first]
+    for copy in range(draw(st.integers(1, 5))):
+        text = first.copy()
+        for edit in range(draw(st.integers(0, 12))):
+            at = draw(st.integers(0, len(text) - 1))
+            match draw(st.sampled_from(["replace", "insert", "delete", "move", "cut"])):
+                case "replace":
+                    text[at] = f"c{copy}e{edit}"
+                case "insert":
+                    text.insert(at, f"c{copy}e{edit}")
+                case "delete" if len(text) > 10:
+                    del text[at]
+                case "move":
+                    text = text[at:] + text[:at]
+                case "cut" if at >= 10:
+                    text = text[:at]
+        texts.append(text)
+    return texts
+
+
+@given(retold(), st.sampled_from([0.4, 0.6, 0.8]), st.sampled_from([0.8, 0.9]))
+@settings(deadline=None)
+def test_beyond_the_exact_size_copies_are_found_however_they_are_edited(
+    texts: Texts, jaccard: float, containment: float
+) -> None:
+    least = Thresholds(jaccard, containment)
+    series = pl.Series([" ".join(text) for text in texts]).unique(maintain_order=True)
+    exact = similar(series, 3, least, least).pairs
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(lexical, "EXACT_TEXTS", 0)
+        found = similar(series, 3, least, least).pairs
+    assert found.equals(exact)
 
 
 def posts_of(texts: Sequence[Sequence[str]], scores: Sequence[int]) -> pl.DataFrame:

@@ -84,7 +84,7 @@ def strict(world: World) -> World:
     """A world that rejects all that rules on words can find."""
 
     def make(**changes: Any) -> Config:
-        reject = ["empty", "benefit_clause", "value_word", "distinct", "sentences"]
+        reject = ["empty", "benefit_clause", "value_word", "repeated", "sentences"]
         return world(**{"validate__reject": reject, **changes})
 
     return make

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -101,19 +102,26 @@ def _alive(pid: int) -> bool:
 
 
 def test_the_demonstration_gives_the_same_bytes_twice(tmp_path: Path) -> None:
-    """The embedded default end to end, with one scenario a domain."""
+    """The embedded default end to end, cut to one scenario of one domain."""
+    others = r"(?m)^(career|finance|education|relationships) = .*\n"
+    config = tmp_path / "demo.toml"
+    config.write_text(re.sub(others, "", DEMO.read_text(encoding="utf-8")), encoding="utf-8")
     released = []
     for name in ("one", "two"):
         folder = tmp_path / name
         done = command(
             "build",
-            "--scenarios=5",
+            f"--config={config}",
+            "--scenarios=1",
+            "--set=select.reserve=0",
+            "--set=rewrite.reserve=0",
             f"--workspace={folder / 'work'}",
             f"--ledger={folder / 'ledger.sqlite'}",
             f"--dist={folder / 'dist'}",
-            timeout=900,
+            timeout=500,
         )
         assert done.returncode == 0, done.stderr
         files = sorted(p for p in (folder / "dist").rglob("*") if p.is_file())
         released.append({p.relative_to(folder): p.read_bytes() for p in files})
     assert released[0] == released[1]
+    assert any("questions" in path.parts for path in released[0])

@@ -211,7 +211,7 @@ def test_an_action_that_was_mended_names_what_was_wrong_before(
     world: World, server: ChatServer
 ) -> None:
     server.rule = lambda body: "same" if len(schema_fields(body)) == 10 else ""
-    config = world(validate__reject=["distinct"])
+    config = world(validate__reject=["repeated"])
     runner.build(config)
     actions = table(config, "generate.actions").filter(askings=2)
     assert actions.height
@@ -220,7 +220,7 @@ def test_an_action_that_was_mended_names_what_was_wrong_before(
     ((option,),) = (question.options for question in found.questions)
     assert (option.askings, option.flags) == (2, tuple(row["flags"]))
     (violation,) = (one for one in option.violations if one.rejects)
-    assert (violation.code, violation.asking) == ("distinct", 1)
+    assert (violation.code, violation.asking) == ("repeated", 1)
     assert violation.action == "I do nothing."
     calls = {call.key: call for call in found.calls}
     assert set(calls) == {option.ledger_key, *(one.ledger_key for one in option.violations)}
@@ -231,7 +231,7 @@ def test_an_action_that_was_mended_names_what_was_wrong_before(
     ]
     text = printed(found)
     assert f"by {option.generator}, call 1, asked 2 times\n" in text
-    assert f"rejected: distinct ({violation.detail}); asking 1, call 2: I do nothing.\n" in text
+    assert f"rejected: repeated ({violation.detail}); asking 1, call 2: I do nothing.\n" in text
 
 
 def test_a_flag_of_a_kept_action_is_shown_with_what_it_is(world: World, server: ChatServer) -> None:
@@ -259,14 +259,14 @@ def test_a_scenario_that_was_dropped_for_its_actions_shows_what_was_wrong(
     runner.build(config)
     found = trace(config, failing["scenario_id"])
     assert found.dropped is not None
-    assert found.dropped.reason == "action_distinct"
-    assert {one.code for one in found.violations if one.rejects} == {"distinct"}
+    assert found.dropped.reason == "action_repeated"
+    assert {one.code for one in found.violations if one.rejects} == {"repeated"}
     assert {one.asking for one in found.violations} == {1, 2}
     files = [call.prompts[0].file for call in found.calls]
     assert files.count("prompts/generate_actions.md") == 2
     assert files.count("prompts/generate_action.md") == len(files) - 2 >= 16
     text = printed(found)
-    assert "rejected: distinct (" in text
+    assert "rejected: repeated (" in text
     assert "violation     hedonism by g-one" in text
 
 

@@ -28,6 +28,7 @@ from pipeline.validators.sets import (
     Vectors,
     distinct,
     on_scenario,
+    repeated,
     stranger_of,
     strangers,
     ten_values,
@@ -186,6 +187,9 @@ def test_not_empty(text: str) -> None:
         "I say <|im_end|>",
         "I leave \ufffd the house.",
         "> I leave the house.",
+        "I ask her for a loan and,.",
+        "I save the money for the.",
+        "I call my mother and my",
     ],
 )
 def test_placeholder(text: str) -> None:
@@ -600,12 +604,20 @@ def test_two_generators_make_two_sets() -> None:
 
 def test_the_same_text_is_found_in_any_dress_and_the_later_value_is_named() -> None:
     rows = a_set(tradition="i WALK, until noon!")
-    named = distinct(rows, ValidateConfig(), None)
+    named = repeated(rows)
     assert named[value_ids().index("tradition")] == Violation(
-        "distinct", "the same text as for self_direction"
+        "repeated", "the same text as for self_direction"
     )
     assert sum(violation is not None for violation in named) == 1
-    assert distinct([*a_set("s"), *a_set("t")], ValidateConfig(), None) == [None] * 20
+    assert repeated([*a_set("s"), *a_set("t")]) == [None] * 20
+
+
+def test_the_same_words_are_not_near_ones_as_well() -> None:
+    rows = turned("s", 0, 0, 10, 10)
+    vectors = Vectors([row.action for row in rows], Wheel())
+    assert [bool(violation) for violation in repeated(rows)] == [False, True, False, True]
+    named = distinct(rows, ValidateConfig(distinct=0.97), vectors)
+    assert [bool(violation) for violation in named] == [False, False, True, True]
 
 
 class Wheel:
@@ -891,7 +903,8 @@ def test_most_of_what_is_said_twice_is_found_and_few_opposites_are(minilm: Embed
 
 
 def test_validators_hold_their_own_names() -> None:
-    batch: list[Callable[..., object]] = [personal_data, language, distinct, on_scenario]
+    batch: list[Callable[..., object]] = [personal_data, language, repeated]
+    batch += [distinct, on_scenario]
     names = {validator.__name__ for validator in (*ALONE, *batch, ten_values)}
     assert names == {code for code, _ in CODES}
 

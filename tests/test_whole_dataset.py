@@ -26,7 +26,7 @@ def settings(overrides: dict[str, Any], tmp_path: Path) -> Config:
         "select.scenarios": SCENARIOS,
         "models.g-one.concurrency": 32,
         "models.g-two.concurrency": 32,
-        "validate.reject": ["empty", "benefit_clause", "value_word", "distinct", "sentences"],
+        "validate.reject": ["empty", "benefit_clause", "value_word", "repeated", "sentences"],
         "validate.embedding_model": "",
         "generate.repairs": 3,
         "budget.cap_usd": 100.0,

@@ -19,6 +19,7 @@ from pipeline.validators.sets import (
     Vectors,
     distinct,
     on_scenario,
+    repeated,
     stranger_of,
     strangers,
     ten_values,
@@ -34,7 +35,8 @@ CODES: tuple[tuple[str, str], ...] = (
     ("sentences", "it has more than two sentences"),
     ("length", "it has fewer than 3 words or more than 60"),
     ("benefit_clause", "it says why, what for, or how good it is"),
-    ("distinct", "it says what another action of its set says"),
+    ("repeated", "it has the words of another action of its scenario"),
+    ("distinct", "it says in other words what another action of its scenario says"),
     ("value_word", "it holds its value's name or a word of that family"),
     ("refusal", "the model declines, or speaks of itself"),
     ("personal_data", "it holds a name, a place or other personal data"),
@@ -44,7 +46,7 @@ CODES: tuple[tuple[str, str], ...] = (
 )
 """Every reason code with its meaning, in the order in which violations are listed."""
 
-FORM: tuple[str, ...] = tuple(code for code, _ in CODES[:8])
+FORM: tuple[str, ...] = tuple(code for code, _ in CODES[:9])
 """The codes that speak of an action's form, whatever it says."""
 
 _ALONE: tuple[Alone, ...] = (
@@ -71,11 +73,11 @@ def check(
     neither on the order of the rows nor on other scenarios.
 
     Args:
-        rows: The actions; those of one scenario and one generator are a set, and `distinct`
-            compares with all of the scenario.
+        rows: The actions; those of one scenario and one generator are a set; `repeated` and
+            `distinct` compare with all of the scenario.
         thresholds: Where rules cut.
-        embedder: Gives the vectors; without one, `distinct` compares words only and nothing is
-            checked for `on_scenario`.
+        embedder: Gives the vectors; without one, nothing is checked for `distinct` and
+            `on_scenario`.
         others: Texts of which each scenario is held against one; None for the bundled ones.
 
     Returns:
@@ -96,12 +98,12 @@ def check(
         note(places, [validator(row, thresholds) for row in some])
     note(places, personal_data(some))
     note(places, language(some))
-    vectors = None
+    note(places, repeated(some))
     if embedder is not None and some:
         others = strangers() if others is None else others
         compared = {stranger_of(row, others) for row in some if row.scenario.strip()}
         texts = {text for row in some for text in (row.action, row.scenario)} | compared
         vectors = Vectors((text for text in texts if text.strip()), embedder)
         note(places, on_scenario(some, thresholds, vectors, others))
-    note(places, distinct(some, thresholds, vectors))
+        note(places, distinct(some, thresholds, vectors))
     return [tuple(each[code] for code, _ in CODES if code in each) for each in found]

@@ -56,7 +56,8 @@ _RESIDUE: tuple[tuple[str, re.Pattern[str]], ...] = (
             re.IGNORECASE,
         ),
     ),
-    ("an open end", re.compile(r"(?:[,;:]|\b(?:and|or|the|a|an|of|my))\s*$")),
+    # A reply that is cut at its limit may still get a full stop from the grammar that it follows.
+    ("an open end", re.compile(r"(?:[,;:]\s*\.?|\b(?:and|or|the|a|an|my)\s*\.?|\bof)\s*$")),
 )
 
 

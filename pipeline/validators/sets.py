@@ -66,29 +66,48 @@ def stranger_of(row: ActionRow, others: Sequence[str]) -> str:
     return fit[int(unit_interval("on_scenario", row.scenario_id) * len(fit))] if fit else ""
 
 
+def repeated(rows: Sequence[ActionRow]) -> list[Violation | None]:
+    """Name the actions that have the words of another one of their scenario.
+
+    Which of two is named, and which may be alike: as in `distinct`.
+    """
+    found: list[Violation | None] = [None] * len(rows)
+    for places in _by_scenario(rows).values():
+        same: dict[str, list[int]] = defaultdict(list)
+        for i in _in_order(rows, places):
+            alike = same[_bare(rows[i].action)]
+            for j in alike:
+                if _offered_together(rows[i], rows[j]):
+                    found[i] = Violation("repeated", f"the same text as for {rows[j].value}")
+                    break
+            alike.append(i)
+    return found
+
+
 def distinct(
-    rows: Sequence[ActionRow], thresholds: ValidateConfig, vectors: Vectors | None
+    rows: Sequence[ActionRow], thresholds: ValidateConfig, vectors: Vectors
 ) -> list[Violation | None]:
-    """Name the actions that say what another one of their scenario says.
+    """Name the actions that say in other words what another one of their scenario says.
 
     Of two, the one later on the circle is named, so that asking for that one anew is enough. What
-    two generators write for one value may be alike: no question offers both. Without vectors only
-    the same words count.
+    two generators write for one value may be alike: no question offers both.
     """
-    order = {value: place for place, value in enumerate(value_ids())}
     found: list[Violation | None] = [None] * len(rows)
     for places in _by_scenario(rows).values():
         texts = [rows[i].action for i in places]
-        rough = dict(zip(places, vectors.rough(texts, texts), strict=True)) if vectors else {}
+        rough = dict(zip(places, vectors.rough(texts, texts), strict=True))
         column = {i: k for k, i in enumerate(places)}
         kept: list[int] = []
-        for i in sorted(places, key=lambda i: (order.get(rows[i].value, -1), _key(rows[i]))):
-            for j in kept:
-                if rows[i].value == rows[j].value and rows[i].generator != rows[j].generator:
-                    continue
-                near = rough[i][column[j]] if vectors else 0.0
-                found[i] = _alike(rows[i], rows[j], thresholds, vectors, float(near))
-                if found[i]:
+        for i in _in_order(rows, places):
+            near = [j for j in kept if _offered_together(rows[i], rows[j])]
+            near = [j for j in near if rough[i][column[j]] >= thresholds.distinct - ERROR]
+            if any(_bare(rows[i].action) == _bare(rows[j].action) for j in near):
+                continue  # `repeated` says so
+            for j in near:
+                cosine = vectors.cosine(rows[i].action, rows[j].action)
+                if cosine >= thresholds.distinct:
+                    detail = f"cosine {cosine:.2f} to the text for {rows[j].value}"
+                    found[i] = Violation("distinct", detail)
                     break
             else:
                 kept.append(i)
@@ -151,21 +170,13 @@ def _by_scenario(rows: Sequence[ActionRow]) -> dict[str, list[int]]:
     return scenarios
 
 
-def _alike(
-    row: ActionRow,
-    other: ActionRow,
-    thresholds: ValidateConfig,
-    vectors: Vectors | None,
-    near: float,
-) -> Violation | None:
-    if _bare(row.action) == _bare(other.action):
-        return Violation("distinct", f"the same text as for {other.value}")
-    if vectors is None or near < thresholds.distinct - ERROR:
-        return None
-    cosine = vectors.cosine(row.action, other.action)
-    if cosine < thresholds.distinct:
-        return None
-    return Violation("distinct", f"cosine {cosine:.2f} to the text for {other.value}")
+def _in_order(rows: Sequence[ActionRow], places: Sequence[int]) -> list[int]:
+    order = {value: place for place, value in enumerate(value_ids())}
+    return sorted(places, key=lambda i: (order.get(rows[i].value, -1), _key(rows[i])))
+
+
+def _offered_together(row: ActionRow, other: ActionRow) -> bool:
+    return row.value != other.value or row.generator == other.generator
 
 
 def _key(row: ActionRow) -> tuple[str, str, str, str]:
