@@ -31,6 +31,19 @@ PRICES = ROOT / "tests" / "prices.toml"
 SECRET = "sk-this-must-never-be-seen-anywhere"
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Let one worker take all tests of the real Label Studio, so that it is started once."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class Scheduling(LoadScopeScheduling):  # type: ignore[misc]
+        def _split_scope(self, nodeid: str) -> str:
+            real = any(name in nodeid for name in ("test_studio_real", "test_studio_browser"))
+            return "label_studio" if real else nodeid
+
+    return Scheduling(config, log) if config.getvalue("dist") == "load" else None
+
+
 @pytest.fixture(scope="session", autouse=True)
 def _quiet_wait() -> None:
     """Retries in tests wait milliseconds: the waiting is real, only the unit is smaller."""
