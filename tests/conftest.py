@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import shutil
+import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -20,12 +21,31 @@ from pipeline.config_model import ModelConfig
 from pipeline.paths import ROOT
 from tests.loopback import ChatServer, chat_server
 
+if TYPE_CHECKING:
+    import httpx
+
+    from pipeline.labelstudio.server import Server
+    from pipeline.labelstudio.studio import Studio
+
 DEMO = ROOT / "configs" / "demo.toml"
 PRICES = ROOT / "tests" / "prices.toml"
 # A busy machine is no failure: nothing here is judged by how long it takes.
 settings.register_profile("any speed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("any speed")
 SECRET = "sk-this-must-never-be-seen-anywhere"
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Let one worker take all tests of the real Label Studio, so that it is started once."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class Scheduling(LoadScopeScheduling):  # type: ignore[misc]
+        def _split_scope(self, nodeid: str) -> str:
+            real = any(name in nodeid for name in ("test_studio_real", "test_studio_browser"))
+            return "label_studio" if real else nodeid
+
+    return Scheduling(config, log) if config.getvalue("dist") == "load" else None
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -109,6 +129,50 @@ def world(overrides: dict[str, Any]) -> Callable[..., Config]:
         return load(DEMO, overrides | dotted)
 
     return make
+
+
+@pytest.fixture(scope="session")
+def label_studio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """The real Label Studio, started once for all tests: that takes half a minute."""
+    from pipeline.labelstudio.server import HOME, Server
+
+    if not (HOME / "bin" / "python").exists():
+        pytest.skip("no Label Studio in .venv-labelstudio; `make labelstudio` installs it")
+    for name in os.environ:
+        assert not name.startswith("LABEL_STUDIO_"), f"unset {name} for this test"
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = int(probe.getsockname()[1])
+    with Server(tmp_path_factory.mktemp("studio") / "private", port) as running:
+        yield running
+
+
+@pytest.fixture
+def studio(label_studio: Server) -> Iterator[Studio]:
+    """The real Label Studio with three experts' accounts."""
+    from pipeline.labelstudio.connect import connect
+
+    with connect(label_studio.folder, (1, 2, 3)) as connection:
+        yield connection.studio
+
+
+@pytest.fixture
+def people(label_studio: Server, studio: Studio) -> Iterator[Callable[[int], httpx.Client]]:
+    """Return a function that logs an expert in."""
+    from pipeline.labelstudio.accounts import open_accounts
+    from tests.studio_world import login
+
+    clients: dict[int, httpx.Client] = {}
+
+    def client(number: int) -> httpx.Client:
+        if number not in clients:
+            who = open_accounts(label_studio.folder).experts[number]
+            clients[number] = login(label_studio.url, who.email, who.password)
+        return clients[number]
+
+    yield client
+    for each in clients.values():
+        each.close()
 
 
 def command(*arguments: str, **options: Any) -> subprocess.CompletedProcess[str]:
