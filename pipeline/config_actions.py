@@ -40,6 +40,8 @@ class GenerateConfig:
         prompt: Prompt file in prompts/, without `.md`, that asks for all ten actions.
         single_prompt: The one that asks for one action.
         one_by_one: Generators that are too weak for ten at once: a call a value.
+        plain_repairs: Generators that copy what they are shown: what is asked of them anew says
+            nothing of the action that was rejected, nor of the others.
         attempts: Times a generator is asked for a reply that can be read.
         repairs: Times an action that is rejected is asked for anew, alone, before its scenario is
             replaced.
@@ -49,6 +51,7 @@ class GenerateConfig:
     prompt: str = "generate_actions"
     single_prompt: str = "generate_action"
     one_by_one: tuple[str, ...] = ()
+    plain_repairs: tuple[str, ...] = ()
     attempts: Positive = 3
     repairs: Count = 3
 

@@ -101,14 +101,15 @@ def _check_references(config: Config) -> None:
             raise BadInputError(f"{config.file}: models.{name}.base_url: missing; add it")
         if model.by_batch and model.batch is not None:
             _check_batch(f"{config.file}: models.{name}.batch", model, model.batch)
-    for name in config.generate.one_by_one:
-        if name not in config.generate.generators:
-            raise BadInputError(
-                f"{config.file}: generate.one_by_one: '{name}' is no generator; "
-                + nearest(name, config.generate.generators)
-            )
     if len(set(config.generate.generators)) != 2:
         raise BadInputError(f"{config.file}: generate.generators: the two names must differ")
+    for key in ("one_by_one", "plain_repairs"):
+        for name in getattr(config.generate, key):
+            if name not in config.generate.generators:
+                raise BadInputError(
+                    f"{config.file}: generate.{key}: '{name}' is no generator; "
+                    + nearest(name, config.generate.generators)
+                )
     _check_roles(config)
     seen: dict[str, str] = {}
     for domain, subreddits in config.domains.items():

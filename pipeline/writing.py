@@ -155,8 +155,7 @@ class Writer:
                 sheet.drafts[place] = Draft(text, repair + 1, prompt, answer.key)
 
     def _asked_again(self, sheet: Sheet, place: Place, turn: int) -> Question:
-        if place[0] in self._config.generate.one_by_one:
-            # A weak model copies what it is shown as wrong: it is only asked anew, by another seed.
+        if place[0] in self._config.generate.plain_repairs:  # under another seed
             return single_question(self._config, sheet.scenario, place, turn=turn)
         return single_question(
             self._config,

@@ -106,6 +106,7 @@ def overrides(
     return {
         "models": {"g-one": model, "g-two": {**model, "temperature": 1.0}},
         "generate.generators": ["g-one", "g-two"],
+        "generate.plain_repairs": [],
         "build.workspace": str(tmp_path / "work"),
         "build.ledger": str(tmp_path / "ledger.sqlite"),
         "build.dist": str(tmp_path / "dist"),

@@ -447,6 +447,7 @@ def test_the_command_line_ends_with_status_3(
         models |= {f"models.{name}.{field}": getattr(model, field) for field in fields}
         models[f"models.{name}.batch.requests"] = 7
     sets = models | {"generate.generators": ["one", "two"], "budget.prices": str(PRICES)}
+    sets["generate.plain_repairs"] = []
     sets |= {"vote.voters": [], "vote.tie_breaker": "", "recognise.model": ""}  # no local model
     done = command(
         "build",

@@ -203,6 +203,27 @@ def test_a_weak_generator_is_asked_for_each_value_alone(strict: World, server: C
     assert [name.split()[0] for name in prompts["g-two"]] == ["generate_action"]
 
 
+def test_what_copies_is_asked_anew_without_being_shown_anything(
+    strict: World, server: ChatServer
+) -> None:
+    asked: Counter[tuple[str, str]] = Counter()
+
+    def reply(who: str, scenario: str, value: str) -> str:
+        asked[scenario, value] += who == "1.0"
+        wrong = value == "power" and who == "1.0" and asked[scenario, value] < 3
+        return "I seize power." if wrong else SENTENCES[value]
+
+    server.reply = answering(reply)
+    config = strict(generate__plain_repairs=["g-two"])
+    _, actions, violations = generated(config)
+    n = config.select.scenarios
+    told = [body["messages"][1]["content"] for body in singles(server)]
+    assert len(told) == 2 * n
+    assert not any("<failed>" in text or "<others>" in text for text in told)
+    assert set(actions.filter(value="power", generator="g-two")["askings"]) == {3}
+    assert violations.height == 2 * n
+
+
 def test_a_mending_reply_that_cannot_be_read_is_asked_for_anew(
     strict: World, server: ChatServer
 ) -> None:
