@@ -121,8 +121,8 @@ def test_a_hub_task_and_its_log(cli, serve, release_dir, tmp_path, task):
     with hub(release_dir, "org/tiny") as endpoint:
         command = [inspect, "eval", f"hf/org/tiny/{task}", "--model", MODEL, "--temperature", 0]
         command += ["--display", "plain", "--log-dir", tmp_path / "logs"]
-        home = {"HF_HOME": tmp_path / "hf", "HF_HUB_OFFLINE": 0, "HF_HUB_DISABLE_XET": 1}
-        run_here(command, tmp_path, HF_ENDPOINT=endpoint, **home)
+        online = {"HF_HUB_OFFLINE": 0, "HF_DATASETS_OFFLINE": 0, "HF_HUB_DISABLE_XET": 1}
+        run_here(command, tmp_path, HF_ENDPOINT=endpoint, HF_HOME=tmp_path / "hf", **online)
     assert len(server.requests) == 12
     prompt = server.requests[0]["messages"][-1]["content"]
     assert ("Thinking for oneself" in prompt) == (task == "selection")
