@@ -39,6 +39,8 @@ def fake_models(server: ChatServer) -> list[str]:
         "--set",
         'generate.generators=["g-one", "g-two"]',
         "--set",
+        "generate.plain_repairs=[]",
+        "--set",
         f"budget.prices='{PRICES}'",
         "--set",
         "budget.cap_usd=10.0",
@@ -152,10 +154,11 @@ def test_plan_prices_the_scenarios_that_are_drawn_and_says_when_it_assumes(
 ) -> None:
     shutil.copytree(prepared, tmp_path / "work")
     place = f"--workspace={tmp_path / 'work'}"
-    drawn = command("plan", place)
+    ledger = f"--set=build.ledger={tmp_path / 'ledger.sqlite'}"  # not that of a build made here
+    drawn = command("plan", place, ledger)
     assert drawn.stdout.count(": 10 calls") == 3
     assert "an assumption" not in drawn.stdout
-    more = command("plan", place, "--scenarios=20")
+    more = command("plan", place, ledger, "--scenarios=20")
     assert more.stdout.count(": 20 calls") == 3
     assert "an assumption" in more.stdout
 
