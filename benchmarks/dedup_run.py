@@ -97,20 +97,22 @@ def main() -> None:
     parser.add_argument("--reversed", action="store_true", help="take the rows from the last on")
     parser.add_argument("--first", type=int, help="only so many posts")
     arguments = parser.parse_args()
-    posts = pl.scan_parquet(arguments.posts).head(arguments.first or 2**32 - 1).collect()
+    # A list, so that `find` is the only one that holds them, and can let go of their bodies.
+    posts = [pl.scan_parquet(arguments.posts).head(arguments.first or 2**32 - 1).collect()]
+    size = posts[0].height
     if arguments.reversed:
-        posts = posts.reverse()
+        posts = [posts[0].reverse()]
     config = DedupConfig()
     if arguments.kind == "text":
         meter = Meter()
-        with_text(posts).write_parquet(arguments.out)
-        meter.print(posts=posts.height)
+        with_text(posts.pop()).write_parquet(arguments.out)
+        meter.print(posts=size)
         return
     embedder = Embedder(BUNDLED, config.window_words, arguments.cache) if arguments.cache else None
     meter = Meter()
-    removals = find(posts, config, embedder).removals
+    removals = find(posts.pop(), config, embedder).removals
     counts = removals["method"].value_counts().sort("method")
-    meter.print(posts=posts.height, removed=removals.height, methods=dict(counts.iter_rows()))
+    meter.print(posts=size, removed=removals.height, methods=dict(counts.iter_rows()))
     removals.write_parquet(arguments.out)
 
 

@@ -63,6 +63,7 @@ def find(
         earlier: Ids and texts of an earlier release: they all stay, and what is like them goes.
     """
     ranked = pl.concat([_as_posts(earlier, posts.schema), _by_rank(posts)])
+    del posts  # as below, if the caller holds them no longer
     body = pl.when(pl.col("removal") == "none").then("body").otherwise(pl.lit(""))
     words = compared(ranked["title"], ranked.select(body).to_series())
     linked = story_pairs(ranked)

@@ -19,7 +19,7 @@ from pipeline.duplicates.floors import Floors
 from pipeline.duplicates.sets import Rows, ShingleSets, portions
 
 _LARGEST_GROUP = 1_000  # texts that share one rare shingle; more of them are a crowd
-_PAIRS_AT_ONCE = 10_000_000
+_PAIRS_AT_ONCE = 4_000_000
 
 Marks = npt.NDArray[np.bool]
 Keys = npt.NDArray[np.int64]  # pairs of rows: the lower one times 2**32, and the other
