@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import polars as pl
@@ -24,6 +24,7 @@ def render_card(
     notes: Mapping[str, Any],
     dealing: Mapping[str, Any],
     recognised: Mapping[str, Any],
+    holes: Sequence[int] = (),
 ) -> str:
     """Return the text of README.md.
 
@@ -35,6 +36,7 @@ def render_card(
         notes: What the manifest of `generate` notes; see Caller.notes and quality.notes.
         dealing: What the manifest of `compose` notes of its design.
         recognised: What the manifest of `recognise` notes; empty if there was no recogniser.
+        holes: Slots whose scenario was taken back.
     """
     questions = tables["questions"]
     example = questions.row(0, named=True)
@@ -65,6 +67,7 @@ def render_card(
         notes=notes,
         warnings=[*notes["warnings"], *recognised.get("warnings", [])],
         recognised=recognised,
+        holes=holes,
         values=load_values(),
         example=fenced(example),
         letters=letter_rows(example),

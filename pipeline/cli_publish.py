@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pipeline.cli_options import DEMO, ConfigFile, Dist, Sets, Source, Workspace, read_config
+from pipeline.errors import BadInputError, StageError
 from pipeline.progress import say
 
 if TYPE_CHECKING:
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
 Repo = Annotated[str, typer.Option(help="Dataset on the Hub of HF_ENDPOINT: org/name.")]
 Yes = Annotated[bool, typer.Option("--yes", help="Do it; else it is only told.")]
+PLAN = Path("annotations/plan.toml")
 _SHOWN = 12
 
 
@@ -64,7 +66,9 @@ def show_plan(found: Plan, hub: Hub) -> None:
     state = f"last release {found.last}" if found.last else "no release yet"
     if found.exists:
         state += f", {hub.visibility()}"
-    say(f"{hub.repo} at {hub.endpoint}: {state if found.exists else 'does not exist yet'}")
+    say(
+        f"{hub.repo} at {hub.endpoint}: {state if found.exists else 'not there, or hidden from this token'}"
+    )
     say(f"{len(found.files):,} files, {size:,} bytes; against the head of the repository:")
     for path, what in found.changes.items():
         bytes_ = f"{found.files[path].size:>12,}" if path in found.files else " " * 12
@@ -82,3 +86,77 @@ def show_plan(found: Plan, hub: Hub) -> None:
                 more = f" and {len(ids) - _SHOWN:,} more" if len(ids) > _SHOWN else ""
                 say(f"        {what}: {', '.join(ids[:_SHOWN])}{more}")
     say(f"version: {found.tag} ({found.level}: {found.reason})")
+
+
+def take_back(
+    ids: Annotated[
+        list[str] | None,
+        typer.Argument(help="Ids of posts or of what is made of them; none: all with tombstones."),
+    ] = None,
+    repo: Annotated[str, typer.Option(help="Dataset that holds it too: org/name.")] = "",
+    config_file: ConfigFile = DEMO,
+    source: Source = "",
+    workspace: Workspace = "",
+    dist: Dist = "",
+    plan_file: Annotated[Path, typer.Option("--plan", help="The annotation's plan.")] = PLAN,
+    rounds: Annotated[
+        Path | None, typer.Option("--rounds", help="Folder of the experts' rounds.")
+    ] = None,
+    yes: Yes = False,
+    sets: Sets = [],  # noqa: B006
+) -> None:
+    """Purge posts from build, ledger, release and Hub, and search for their words afterwards."""
+    from pipeline.annotation.plan import load_plan
+    from pipeline.publishing import prove
+    from pipeline.publishing import take_back as taking
+    from pipeline.publishing.hub import Hub
+    from pipeline.publishing.publish import check_closed
+
+    config = read_config(config_file, source, workspace=workspace, dist=dist, sets=sets)
+    place = rounds or Path("annotations/rounds") / Path(config.build.workspace).name
+    job = taking.open_job(config, ids or [], place, load_plan(plan_file))
+    if job is None:
+        say(f"{config.build.workspace}: holds nothing that has a tombstone; nothing to take back")
+        return
+    hub = Hub(repo or job.more.get("repo", "")) if repo or job.more.get("repo") else None
+    if hub is not None and not hub.exists():
+        raise BadInputError(f"{hub.repo}: not there, or not open to this token; check --repo")
+    if hub is not None:
+        job.more["repo"] = hub.repo
+        check_closed(config, hub)
+    gone = job.target
+    say(
+        f"{'goes on with' if job.goes_on else 'to be taken back:'} {len(gone.posts):,} posts "
+        f"({', '.join(gone.posts[:_SHOWN])}), {len(gone.scenarios):,} scenarios, "
+        f"{len(gone.questions):,} questions, {len(gone.actions):,} actions, "
+        f"{len(gone.keys):,} model requests"
+    )
+    if gone.slots:
+        say(f"slots that will be empty: {', '.join(map(str, gone.slots))}; no other moves")
+    for line in taking.comparable(job):
+        say(line)
+    say(f"searched for: {len(gone.runs):,} runs of words that nothing else here has")
+    for found in taking.places(job):
+        say(f"    {found.line}")
+    if not yes:
+        say("nothing was changed; the same command with --yes (make take-back YES=1) does it")
+        return
+    for line in taking.take_back_here(job):
+        say(line)
+    if hub is not None:
+        for line in taking.take_back_on_hub(job, hub):
+            say(line)
+    say("searched again:")
+    searched = [*taking.places(job), *(prove.on_hub(hub, gone, job.more["commits"]) if hub else [])]
+    for found in searched:
+        say(f"    {found.line}")
+    for line in taking.outside(job):
+        say(f"not searched: {line}")
+    left = [found.name for found in searched if found.found]
+    if left:
+        raise StageError(
+            f"still found in {'; '.join(left)}; remove it there (docs/publish.md says how), then "
+            "run the same command again"
+        )
+    taking.finish(job)
+    say(f"taken back: {', '.join(gone.posts)}")

@@ -66,7 +66,8 @@ def run(context: Context) -> Result:
     notes, dealing, recognised = (
         _mapping(context.manifests[name]["notes"]) for name in ("generate", "compose", "recognise")
     )
-    card = render_card(context.config, tables, files, funnels, notes, dealing, recognised)
+    holes = slots.filter(scenario_id="")["slot"].to_list()
+    card = render_card(context.config, tables, files, funnels, notes, dealing, recognised, holes)
     write_text(card, dist / "README.md")
     write_json(_values(), dist / "values.json")
     _write_provenance(context, dist)
