@@ -63,12 +63,11 @@ def publish(
 def show_plan(found: Plan, hub: Hub) -> None:
     """Print what a publication would change."""
     size = sum(file.size for file in found.files.values())
-    state = f"last release {found.last}" if found.last else "no release yet"
+    state = "not there, or hidden from this token"
     if found.exists:
-        state += f", {hub.visibility()}"
-    say(
-        f"{hub.repo} at {hub.endpoint}: {state if found.exists else 'not there, or hidden from this token'}"
-    )
+        release = f"last release {found.last}" if found.last else "no release yet"
+        state = f"{release}, {hub.visibility()}"
+    say(f"{hub.repo} at {hub.endpoint}: {state}")
     say(f"{len(found.files):,} files, {size:,} bytes; against the head of the repository:")
     for path, what in found.changes.items():
         bytes_ = f"{found.files[path].size:>12,}" if path in found.files else " " * 12
@@ -114,7 +113,7 @@ def take_back(
 
     config = read_config(config_file, source, workspace=workspace, dist=dist, sets=sets)
     place = rounds or Path("annotations/rounds") / Path(config.build.workspace).name
-    job = taking.open_job(config, ids or [], place, load_plan(plan_file))
+    job = taking.open_job(config, ids or [], place, load_plan(plan_file), on_hub=bool(repo))
     if job is None:
         say(f"{config.build.workspace}: holds nothing that has a tombstone; nothing to take back")
         return
@@ -158,5 +157,7 @@ def take_back(
             f"still found in {'; '.join(left)}; remove it there (docs/publish.md says how), then "
             "run the same command again"
         )
-    taking.finish(job)
+    taking.finish(job, on_hub=hub is not None)
     say(f"taken back: {', '.join(gone.posts)}")
+    if hub is None and gone.scenarios:
+        say("if it was published: `take-back --repo org/name --yes` takes it from the Hub too")

@@ -130,6 +130,8 @@ def hub_world(released: Path, tmp_path: Path) -> Iterator[HubWorld]:
     """A copy of the finished tiny world, its configuration as a file, and a running Hub."""
     shutil.copytree(released, tmp_path, dirs_exist_ok=True)
     places = settings("http://127.0.0.1:9/v1", tmp_path)  # nobody is asked any more
+    places |= {"source.tombstones": str(tmp_path / "stones.ndjson")}
+    places |= {"build.cache": str(tmp_path / "cache"), "reddit.out": str(tmp_path / "swept.ndjson")}
     config = write_config(DEMO, tmp_path / "publish.toml", places | CONSENT)
     with loopback_hub() as hub:
         yield HubWorld(hub, config, tmp_path, SECRET)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import polars as pl
 
 from pipeline.dist import TABLES, table_path
 from tests.hub_world import REPO, HubWorld
-from tests.loopback_hub import MAINTAINER, READER, STRANGER
+from tests.loopback_hub import MAINTAINER, READER, STRANGER, Repo
 
 LOAD = """
 import json, sys
@@ -99,7 +100,7 @@ def test_who_may_not_read_or_write_is_told_what_to_do(hub_world: HubWorld) -> No
     repo.private, repo.granted = False, {"ben"}
 
     def refused(**options: Any) -> str:
-        done = publish(hub_world, **options)
+        done = publish(hub_world, "--yes", **options)
         assert done.returncode != 0
         assert done.stderr.count("\n") == 1, done.stderr
         return str(done.stderr)
@@ -111,7 +112,7 @@ def test_who_may_not_read_or_write_is_told_what_to_do(hub_world: HubWorld) -> No
     assert "HF_TOKEN is not a valid token; make a new one" in refused(token="hf_wrong")
     assert "HF_TOKEN: not set" in refused(token="")
     repo.private = True
-    assert "does not exist" not in refused(token=STRANGER)
+    assert "403" in refused(token=STRANGER)  # to a stranger it is not there, and may not be made
     # A reader may look, and not write.
     done = publish(hub_world, token=READER)
     assert done.returncode == 0
@@ -124,3 +125,72 @@ def test_who_may_not_read_or_write_is_told_what_to_do(hub_world: HubWorld) -> No
         token=STRANGER,
     )
     assert told[0] in {"DatasetNotFoundError", "GatedRepoError", "RepositoryNotFoundError"}
+
+
+def test_an_upload_that_breaks_off_shows_nothing_and_goes_on(hub_world: HubWorld) -> None:
+    hub = hub_world.hub
+    third, never = threading.Event(), threading.Event()
+
+    def gate(oid: str) -> None:
+        if sum(hub.stored.values()) >= 2 and not third.is_set():
+            third.set()
+            never.wait(60)
+
+    hub.gate = gate
+    process = hub_world.start("publish", f"--repo={REPO}", "--yes")
+    assert third.wait(120)
+    process.kill()
+    process.communicate(timeout=60)
+    repo = hub.repos[REPO]
+    assert list(repo.commits[repo.branches["main"]].files) == [".gitattributes"]
+    assert repo.tags == {}
+    sent = dict(hub.stored)
+    assert len(sent) >= 2
+    hub.gate = None
+    never.set()
+    done = publish(hub_world, "--yes")
+    assert done.returncode == 0, done.stderr
+    assert all(hub.stored[oid] == 1 for oid in sent)  # nothing was sent twice
+    assert list(repo.tags) == ["v0.1.0"]
+    assert len(repo.line(repo.branches["main"])) == 2
+
+    # Broken off between the commit and the tag: the tag alone is missing.
+    repo.tags.clear()
+    asked = len(hub.asked)
+    done = publish(hub_world, "--yes")
+    assert done.returncode == 0, done.stderr
+    assert repo.tags == {"v0.1.0": repo.branches["main"]}
+    assert not [path for _, path in hub.asked[asked:] if "/commit/" in path]
+    # A tag is never moved, and a version promises what is true.
+    for tag, said in (("v0.1.0", "is there already"), ("1.0", "write it as v1.2.3")):
+        refused = publish(hub_world, f"--tag={tag}")
+        assert refused.returncode == 2
+        assert said in refused.stderr
+
+
+def test_what_may_not_be_published_is_refused_in_one_line(hub_world: HubWorld) -> None:
+    for key, value, said in (
+        ("publish.rights", '""', "publish.rights is missing"),
+        ("publish.demonstration", "false", "publish.demonstration is not true"),
+        ("publish.verbatim", "false", 'release.text = "verbatim"'),
+        ("release.canary", '"other"', "was built with release.canary"),
+    ):
+        done = publish(hub_world, f"--set={key}={value}", "--yes")
+        assert (done.returncode, done.stderr.count("\n")) == (1, 1), done.stderr
+        assert said in done.stderr
+    (hub_world.tmp / "dist" / "values.json").write_text("[]")
+    done = publish(hub_world, "--yes")
+    assert (done.returncode, done.stderr.count("\n")) == (1, 1), done.stderr
+    assert "values.json: differs from SHA256SUMS" in done.stderr
+    assert hub_world.hub.repos == {}
+    done = hub_world.run("publish", "--repo=nobody", "--yes")
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+
+
+def test_a_repository_that_is_more_open_than_said_is_refused(hub_world: HubWorld) -> None:
+    hub_world.hub.repos[REPO] = repo = Repo(REPO, private=False)
+    repo.branches["main"] = repo.add({}, "", "initial commit").sha
+    done = publish(hub_world, "--yes")
+    assert done.returncode == 2
+    assert "is public, not gated; close it" in done.stderr
+    assert len(repo.commits) == 1

@@ -224,8 +224,9 @@ class Ledger:
     def usage(self, model: str, max_tokens: int, temperature: float) -> Usage:
         """Return what the answers of a model (by the endpoint's name) under two settings used."""
         row = self.db.execute(
-            "SELECT count(*), coalesce(sum(outcome NOT IN ('ok', ?)), 0), coalesce(sum(prompt_tokens), 0), "
-            "coalesce(sum(completion_tokens), 0) FROM attempt a JOIN request r USING (key) "
+            "SELECT count(*), coalesce(sum(outcome NOT IN ('ok', ?)), 0), "
+            "coalesce(sum(prompt_tokens), 0), coalesce(sum(completion_tokens), 0) "
+            "FROM attempt a JOIN request r USING (key) "
             "WHERE json_extract(r.components, '$.model') = ? "
             "AND json_extract(r.components, '$.max_tokens') = ? "
             "AND json_extract(r.components, '$.temperature') = ? "

@@ -258,8 +258,8 @@ class Hub:
         where = f"{self.repo} at {self.endpoint}"
         if not isinstance(error, HfHubHTTPError):
             return (
-                f"{where}: no answer ({type(error).__name__}); look at HF_ENDPOINT and the network, "
-                "then run the same command again: what was uploaded is not sent twice"
+                f"{where}: no answer ({type(error).__name__}); look at HF_ENDPOINT and the network "
+                "and run the same command again: what was uploaded is not sent twice"
             )
         status = error.response.status_code
         said = _first(error.server_message or error)

@@ -1,4 +1,4 @@
-"""Searching for words that must be gone: in files, in a ledger's free pages, in all that a Hub holds."""
+"""Searching for words that must be gone: in files, in a ledger's free pages, on a Hub."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ from pathlib import Path
 import polars as pl
 
 from pipeline.publishing.hub import Hub
-from pipeline.publishing.target import JOURNAL, Target, cells
+from pipeline.publishing.target import HERE_ONLY, JOURNAL, Target, cells
 
+_NOTES = {JOURNAL, HERE_ONLY}  # ids, and words as hashes
 _BLOCK, _OVERLAP = 8 << 20, 8 << 10
 
 
@@ -57,7 +58,7 @@ def _texts(path: Path) -> Iterator[str]:
 
 def in_files(name: str, paths: Iterable[Path], target: Target, beside: Path) -> Place:
     """Search files; in what is found they are named as seen from the folder `beside`."""
-    files = sorted(path for path in set(paths) if path.is_file() and path.name != JOURNAL)
+    files = sorted(path for path in set(paths) if path.is_file() and path.name not in _NOTES)
     found = [path for path in files if holds(path, target)]
     told = (p.relative_to(beside) if p.is_relative_to(beside) else p for p in found)
     return Place(name, len(files), tuple(map(str, told)))

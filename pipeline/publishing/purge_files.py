@@ -109,10 +109,10 @@ def purge_rounds(folder: Path, plan: Plan, target: Target) -> Iterator[str]:
         store.save_reviews(folder, schema.check(left, schema.REVIEWS, "reviews"))
         yield f"{folder}: {reviews.height - left.height:,} reviews removed"
     for path in sorted(folder.rglob("*")):
-        if path.suffix in {".html", ".csv", ".json"} and path.name != "round.json":
-            if holds(path, target):
-                path.unlink()
-                yield f"{path}: removed; `adjudicate` and `reviews-form` write it again"
+        made = path.suffix in {".html", ".csv", ".json"} and path.name != "round.json"
+        if made and holds(path, target):
+            path.unlink()
+            yield f"{path}: removed; `adjudicate` and `reviews-form` write it again"
 
 
 def purge_swept(config: Config, target: Target) -> Iterator[str]:

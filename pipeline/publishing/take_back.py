@@ -63,7 +63,9 @@ class Job:
         target.save(self.workspace, self.target, self.more)
 
 
-def open_job(config: Config, ids: list[str], rounds: Path, plan: Plan) -> Job | None:
+def open_job(
+    config: Config, ids: list[str], rounds: Path, plan: Plan, *, on_hub: bool
+) -> Job | None:
     """Find what is to be taken back; None if there is nothing.
 
     Args:
@@ -71,6 +73,7 @@ def open_job(config: Config, ids: list[str], rounds: Path, plan: Plan) -> Job | 
         ids: Of posts or of what is made of them; none for all posts with a tombstone.
         rounds: Folder of the experts' rounds.
         plan: The annotation's plan.
+        on_hub: Also what was taken back here before, and from no Hub.
 
     Raises:
         BadInputError: An id is unknown, or another run was interrupted.
@@ -90,9 +93,13 @@ def open_job(config: Config, ids: list[str], rounds: Path, plan: Plan) -> Job | 
         posts = Tables(workspace).get("scrape.posts")
         stones = tombstones.load(Path(config.source.tombstones))
         ids = sorted(stones.keys() & set(posts["post_id"])) if posts.height else []
-        if not ids:
-            return None
-    return Job(config, target.find_target(config, ids), rounds, plan, False, {})
+    wanted = [target.find_target(config, ids)] if ids else []
+    before = target.load(workspace, target.HERE_ONLY) if on_hub else None
+    wanted += [before[0]] if before else []
+    if not wanted:
+        return None
+    every = wanted[0].joined(wanted[1]) if len(wanted) > 1 else wanted[0]
+    return Job(config, every, rounds, plan, False, {})
 
 
 def comparable(job: Job) -> Iterator[str]:
@@ -136,7 +143,7 @@ def take_back_here(job: Job) -> Iterator[str]:
     """Purge this machine's copies and build the release without them; yield what was done.
 
     Raises:
-        PipelineError: The release cannot be built, or something is in use; the same command goes on.
+        PipelineError: The release cannot be built, or a file is in use; the command goes on.
     """
     config, gone = job.config, job.target
     today = datetime.now(UTC).date().isoformat()
@@ -216,6 +223,15 @@ def take_back_on_hub(job: Job, hub: Hub) -> Iterator[str]:
         yield f"{hub.repo}: {len(old):,} large files deleted"
 
 
-def finish(job: Job) -> None:
-    """Forget what was being taken back; only tombstones tell of it from now on."""
+def finish(job: Job, *, on_hub: bool) -> None:
+    """Forget what was being taken back; only tombstones tell of it from now on.
+
+    What was taken from no Hub yet stays noted by its hashes, so that it can be.
+    """
+    if on_hub:
+        (job.workspace / target.HERE_ONLY).unlink(missing_ok=True)
+    elif job.target.scenarios:
+        before = target.load(job.workspace, target.HERE_ONLY)
+        every = job.target.joined(before[0]) if before else job.target
+        target.save(job.workspace, every, {}, target.HERE_ONLY)
     (job.workspace / target.JOURNAL).unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""What has to go when posts are taken back: their ids in every table, and the words of their texts."""
+"""What goes when posts are taken back: their ids in every table, and the words of their texts."""
 
 from __future__ import annotations
 
@@ -17,6 +17,8 @@ from pipeline.paths import PROMPTS
 from pipeline.publishing.words import Runs
 
 JOURNAL = ".take-back.json"
+HERE_ONLY = ".taken-back-here.json"
+"""Notes what was taken back on this machine and from no Hub yet."""
 _SOURCE_TEXTS = ("title", "body", "text", "scenario", "post", "rewritten")
 _MADE_TEXTS = ("action", "actions", "options")
 
@@ -47,6 +49,17 @@ class Target:
     def ids(self) -> tuple[str, ...]:
         """All ids, of whatever kind."""
         return (*self.posts, *self.scenarios, *self.questions, *self.actions)
+
+    def joined(self, other: Target) -> Target:
+        """Return what goes with either."""
+
+        def both(field: str) -> tuple[Any, ...]:
+            return tuple(sorted({*getattr(self, field), *getattr(other, field)}))
+
+        return Target(**{field: both(field) for field in FIELDS}, runs=self.runs.joined(other.runs))
+
+
+FIELDS = ("posts", "scenarios", "questions", "actions", "slots", "keys")
 
 
 class Tables:
@@ -187,29 +200,26 @@ def _texts(value: Any) -> Iterator[str]:
             yield from _texts(each)
 
 
-def save(workspace: Path, target: Target, more: dict[str, Any]) -> None:
+def save(workspace: Path, target: Target, more: dict[str, Any], name: str = JOURNAL) -> None:
     """Write down what is being taken back, without its text, so that an interrupted run goes on."""
-    fresh = workspace / f"{JOURNAL}.new"
-    fields = {
-        name: list(getattr(target, name))
-        for name in ("posts", "scenarios", "questions", "actions", "slots", "keys")
-    }
+    fresh = workspace / f"{name}.new"
+    fields = {field: list(getattr(target, field)) for field in FIELDS}
     write_json({**fields, "runs": target.runs.to_json(), "more": more}, fresh)
-    fresh.replace(workspace / JOURNAL)
+    fresh.replace(workspace / name)
 
 
-def load(workspace: Path) -> tuple[Target, dict[str, Any]] | None:
+def load(workspace: Path, name: str = JOURNAL) -> tuple[Target, dict[str, Any]] | None:
     """Return what an interrupted run wrote down, or None.
 
     Raises:
         BadInputError: The file was damaged.
     """
-    path = workspace / JOURNAL
+    path = workspace / name
     if not path.is_file():
         return None
     try:
         data = read_json(path)
         more, runs = data.pop("more"), Runs.from_json(data.pop("runs"))
-        return Target(**{name: tuple(each) for name, each in data.items()}, runs=runs), more
+        return Target(**{field: tuple(data[field]) for field in FIELDS}, runs=runs), more
     except (ValueError, KeyError, TypeError, AttributeError):
         raise BadInputError(f"{path}: damaged; remove it and give the ids again") from None

@@ -1,8 +1,8 @@
-"""Runs of words, by which a text is found again wherever it stands and however it is written there.
+"""Runs of words, by which a text is found again wherever it stands, however it is written.
 
-A run is eight words in a row, or a shorter text's whole words; it is kept as a hash, so that what is
-searched for can be written down without keeping the text itself. Case, punctuation, line breaks and
-the escapes of JSON and HTML do not count.
+A run is eight words in a row, or a shorter text's whole words. It is kept as a hash, so that what
+is searched for can be written down without the text itself. Case, punctuation, line breaks and the
+escapes of JSON and HTML do not count.
 """
 
 from __future__ import annotations
