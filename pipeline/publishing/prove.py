@@ -39,10 +39,10 @@ class Place:
         return f"{self.name}: FOUND in {len(self.found):,} of {self.searched:,} files: {shown}"
 
 
-def holds(path: Path, target: Target) -> bool:
-    """Return True if a file holds a text of what was taken back, or names its post."""
+def holds(path: Path, target: Target, *, names: bool = True) -> bool:
+    """Return True if a file holds a text of what was taken back, or `names` its post."""
     posts = re.compile(r"\b(?:" + "|".join(map(re.escape, target.posts)) + r")\b")
-    return any(posts.search(text) or target.runs.within(text) for text in _texts(path))
+    return any((names and posts.search(text)) or target.runs.within(text) for text in _texts(path))
 
 
 def _texts(path: Path) -> Iterator[str]:
@@ -56,10 +56,20 @@ def _texts(path: Path) -> Iterator[str]:
             tail = block[-_OVERLAP:]
 
 
-def in_files(name: str, paths: Iterable[Path], target: Target, beside: Path) -> Place:
-    """Search files; in what is found they are named as seen from the folder `beside`."""
+def in_files(
+    name: str, paths: Iterable[Path], target: Target, beside: Path, *, names: bool = True
+) -> Place:
+    """Search files.
+
+    Args:
+        name: What they are, for people.
+        paths: The files; folders among them are passed over.
+        target: What to search for.
+        beside: What is found is named as seen from this folder.
+        names: Also search for the ids of posts.
+    """
     files = sorted(path for path in set(paths) if path.is_file() and path.name not in _NOTES)
-    found = [path for path in files if holds(path, target)]
+    found = [path for path in files if holds(path, target, names=names)]
     told = (p.relative_to(beside) if p.is_relative_to(beside) else p for p in found)
     return Place(name, len(files), tuple(map(str, told)))
 

@@ -18,6 +18,7 @@ from pipeline.build import MANIFEST
 from pipeline.config import Config
 from pipeline.publishing.prove import holds
 from pipeline.publishing.target import Target
+from pipeline.sources import reddit_post
 
 _SLOTS = "generate/slots.parquet"
 _REWRITTEN_BY_RELEASE = "release"
@@ -123,13 +124,13 @@ def purge_swept(config: Config, target: Target) -> Iterator[str]:
     gone, count = set(target.posts), 0
     fresh = path.with_name(f".{path.name}.new")
     with path.open("rb") as lines, fresh.open("wb") as out:
-        for line in lines:
-            fields = json.loads(line)
+        for written in lines:
+            fields = json.loads(written)
             if fields.get("id") in gone and fields.get("title"):
                 count += 1
                 fields |= {"title": "", "selftext": "[deleted]", "author_hash": None}
-                line = json.dumps(fields, sort_keys=True, ensure_ascii=False).encode() + b"\n"
-            out.write(line)
+                written = reddit_post.line(fields)
+            out.write(written)
     if count:
         fresh.replace(path)
         yield f"{path}: {count:,} posts emptied"

@@ -135,7 +135,9 @@ def places(job: Job) -> list[Place]:
         rounds = prove.below(job.rounds)
         found.append(prove.in_files(f"rounds {job.rounds}", rounds, job.target, job.rounds))
     if swept.is_file():
-        found.append(prove.in_files(f"swept posts {swept}", [swept], job.target, swept.parent))
+        # It keeps the ids, so that a later sweep does not add the posts again.
+        what = f"swept posts {swept}"
+        found.append(prove.in_files(what, [swept], job.target, swept.parent, names=False))
     return found
 
 
