@@ -5,13 +5,18 @@ DIST ?= hub_release/dist
 MODEL ?= openai-api/local/smollm2-135m
 TASK ?= selection
 LIMIT ?= 20
+ROUND ?= 1
 TORCH_ARGS ?=
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --progress-bar off -c constraints.txt
+STUDIO := .venv-labelstudio
+# A server of your own, named by LABEL_STUDIO_URL and LABEL_STUDIO_API_KEY, needs none here.
+OWN_STUDIO = $(if $(LABEL_STUDIO_URL),,$(STUDIO)/ready)
+ANNOTATION = --config $(CONFIG) $(if $(SOURCE),--source $(SOURCE))
 OVERRIDES = $(if $(SOURCE),--source $(SOURCE)) $(if $(SCENARIOS),--scenarios $(SCENARIOS)) $(ARGS)
 
 .DEFAULT_GOAL := help
-.PHONY: help install build-dataset plan explain preview verify-release publish take-back evaluate test test-fast lint clean
+.PHONY: help install build-dataset plan explain preview verify-release publish take-back evaluate annotate collect adjudicate labelstudio test test-fast lint clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 18
@@ -33,6 +38,13 @@ help: ## List the targets
 
 .venv/dev: .venv/eval
 	@$(PIP) -e '.[dev]' -e 'hub_release/valact_eval[dev]'
+	@touch $@
+
+# Label Studio needs older packages than the pipeline, so it lives apart.
+$(STUDIO)/ready: constraints-labelstudio.txt
+	@echo "installing Label Studio into $(STUDIO) (two minutes, a gigabyte)"
+	@$(PYTHON) -m venv $(STUDIO)
+	@$(STUDIO)/bin/python -m pip --disable-pip-version-check install --quiet --progress-bar off -c constraints-labelstudio.txt label-studio
 	@touch $@
 
 install: .venv/eval ## Make .venv with everything a builder and an evaluator need
@@ -61,7 +73,18 @@ take-back: .venv/core ## Say what of IDS= is where; YES=1 purges it, from REPO= 
 evaluate: .venv/eval ## Evaluate the bundled model on DIST (TASK=, LIMIT=)
 	@$(BIN)/python -m pipeline serve -- $(BIN)/valact-eval run $(DIST) --task $(TASK) --model $(MODEL) --limit $(LIMIT) --out build/evaluation/$(TASK) --overwrite
 
-test: .venv/dev ## Check style, types and layers, and run every test
+annotate: .venv/core $(OWN_STUDIO) ## Give ROUND of CONFIG's actions to experts in Label Studio, and serve it (PORT=)
+	@$(BIN)/python -m pipeline annotate $(ANNOTATION) --round $(ROUND) $(if $(PORT),--port $(PORT)) $(ARGS)
+
+collect: .venv/core $(OWN_STUDIO) ## Read the experts' answers; status 3 while some are missing
+	@$(BIN)/python -m pipeline collect $(ANNOTATION) $(if $(PORT),--port $(PORT)) $(ARGS)
+
+adjudicate: .venv/core ## Say what the answers say: accuracy, agreement, decisions; write a report
+	@$(BIN)/python -m pipeline adjudicate $(ANNOTATION) $(ARGS)
+
+labelstudio: $(STUDIO)/ready ## Install Label Studio's server beside the pipeline
+
+test: .venv/dev $(STUDIO)/ready ## Check style, types and layers, and run every test
 	@$(MAKE) --no-print-directory lint
 	@$(BIN)/python -m pytest -n auto --maxprocesses=4 --cov --cov-report=term
 

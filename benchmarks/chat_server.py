@@ -30,8 +30,8 @@ _ACTION = "I sit down with both of them, say openly what I have decided, and lea
 class _Chat(asyncio.Protocol):
     """One keep-alive connection; answers go out in the order of its requests."""
 
-    def __init__(self, latency_s: float, arrivals: list[float]) -> None:
-        self._latency_s, self._arrivals = latency_s, arrivals
+    def __init__(self, latency_s: float, arrivals: list[float], letters: bool) -> None:
+        self._latency_s, self._arrivals, self._letters = latency_s, arrivals, letters
         self._loop = asyncio.get_running_loop()
         self._received = bytearray()
         self._transport: asyncio.Transport | None = None
@@ -70,7 +70,7 @@ class _Chat(asyncio.Protocol):
         elif path == _CHAT:
             self._arrivals.append(time.monotonic())
             try:
-                status, reply = 200, completion(json.loads(body), len(body))
+                status, reply = 200, completion(json.loads(body), len(body), self._letters)
             except (ValueError, KeyError, TypeError) as error:
                 status, reply = 400, {"error": {"message": repr(error), "code": "bad_request"}}
             self._loop.call_later(self._latency_s, self._write, status, reply)
@@ -89,8 +89,11 @@ class _Chat(asyncio.Protocol):
         self._transport.write(head.encode() + body)
 
 
-def completion(body: dict[str, Any], size: int) -> dict[str, Any]:
-    """Return a completion that meets the request's schema and depends on the request alone."""
+def completion(body: dict[str, Any], size: int, letters: bool = False) -> dict[str, Any]:
+    """Return a completion that meets the request's schema and depends on the request alone.
+
+    With `letters` it is one of A, B, C, D.
+    """
     asked = body["messages"][-1]["content"] if body["messages"] else ""
     mark = sha256(asked.encode()).hexdigest()[:8]  # replies differ as their questions do
     form = body.get("response_format", {}).get("json_schema", {}).get("schema", {})
@@ -98,6 +101,8 @@ def completion(body: dict[str, Any], size: int) -> dict[str, Any]:
     text = (
         json.dumps({name: _value(name, fields[name], mark) for name in fields}) if fields else mark
     )
+    if letters:
+        text = "ABCD"[int(mark, 16) % 4]
     prompt_tokens, completion_tokens = size // _BYTES_A_TOKEN, len(text) // _BYTES_A_TOKEN
     return {
         "id": f"chatcmpl-{mark}",
@@ -166,9 +171,10 @@ class Server:
 
 
 @contextmanager
-def chat_server(latency_s: float) -> Iterator[Server]:
+def chat_server(latency_s: float, letters: bool = False) -> Iterator[Server]:
     """Run a server as a process of its own while the block runs."""
     command = [sys.executable, "-m", "benchmarks.chat_server", f"--latency-ms={latency_s * 1000}"]
+    command += ["--letters"] if letters else []
     process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     assert process.stdin is not None and process.stdout is not None
     try:
@@ -178,11 +184,11 @@ def chat_server(latency_s: float) -> Iterator[Server]:
         process.wait(timeout=10)
 
 
-async def _serve(latency_s: float) -> None:
+async def _serve(latency_s: float, letters: bool) -> None:
     loop = asyncio.get_running_loop()
     arrivals: list[float] = []
     server = await loop.create_server(
-        lambda: _Chat(latency_s, arrivals), "127.0.0.1", 0, backlog=1024
+        lambda: _Chat(latency_s, arrivals, letters), "127.0.0.1", 0, backlog=1024
     )
     print(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}", flush=True)
     # The one that started it holds the other end: it cannot be left behind.
@@ -194,7 +200,9 @@ def main() -> None:
     """Serve until standard input is closed."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--latency-ms", type=float, default=20.0)
-    asyncio.run(_serve(parser.parse_args().latency_ms / 1000))
+    parser.add_argument("--letters", action="store_true", help="answer with A, B, C or D")
+    arguments = parser.parse_args()
+    asyncio.run(_serve(arguments.latency_ms / 1000, arguments.letters))
 
 
 if __name__ == "__main__":

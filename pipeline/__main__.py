@@ -66,6 +66,9 @@ def _disk_full(error: BaseException | None) -> bool:
 
 
 def _interrupt(*_: object) -> None:
+    # A shell without job control starts `command &` so that it ignores the one; not this one.
+    if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+        raise KeyboardInterrupt
     signal.raise_signal(signal.SIGINT)  # which awaits the answers that are on their way
 
 

@@ -37,7 +37,7 @@ from pipeline.funnel import Funnel
 from pipeline.keys import components, difference, key_of
 from pipeline.progress import say
 from pipeline.stage import DROPPED_TABLE, Context, Result, Stage
-from pipeline.stages import STAGES
+from pipeline.stages import stages_of
 
 MANIFEST, RUN = "manifest.json", "run.json"
 _RSS_UNIT = 1 if sys.platform == "darwin" else 1024
@@ -66,7 +66,7 @@ def plan(config: Config, force_from: str = "") -> list[Plan]:
     plans: list[Plan] = []
     open_stages: set[str] = set()
     forced = False
-    for stage in STAGES:
+    for stage in stages_of(config):
         forced = forced or stage.name == force_from
         read = {name.partition(".")[0] for name in stage.inputs}
         waiting = sorted(open_stages if stage.reads_funnels else read & open_stages)
@@ -98,9 +98,10 @@ def build(
     with locked(workspace, Path(config.build.dist)):
         forced = ran = False
         funnels: dict[str, Funnel] = {}
-        for number, stage in enumerate(STAGES, start=1):
+        stages = stages_of(config)
+        for number, stage in enumerate(stages, start=1):
             forced = forced or stage.name == force_from
-            label = f"[{number}/{len(STAGES)}] {stage.name:<9}"
+            label = f"[{number}/{len(stages)}] {stage.name:<9}"
             found = _plan_stage(stage, config, workspace, forced, [])
             if found.action == "skip":
                 say(f"{label} unchanged")
@@ -141,7 +142,7 @@ def run_again(config: Config, name: str) -> None:
         PipelineError: As `build`.
     """
     workspace, dist = Path(config.build.workspace), Path(config.build.dist)
-    stage = next(stage for stage in STAGES if stage.name == name)
+    stage = next(stage for stage in stages_of(config) if stage.name == name)
     with locked(workspace, dist):
         found = _plan_stage(stage, config, workspace, True, [])
         _run(stage, config, workspace, found.parts, True)
@@ -202,7 +203,7 @@ def _plan_stage(
     inputs = {name: _table_digest(workspace, name) for name in stage.inputs}
     parts = components(stage, config, inputs, workspace)
     if stage.reads_funnels:
-        parts |= dict(_reported_before(stage, workspace))
+        parts |= dict(_reported_before(stage, config, workspace))
     if forced:
         return Plan(stage, "run", ("asked for by --from",), parts)
     if old is None:
@@ -216,8 +217,13 @@ def _plan_stage(
     return Plan(stage, "skip", ("unchanged",), parts)
 
 
-def _reported_before(stage: Stage, workspace: Path) -> Iterator[tuple[str, str]]:
-    for earlier in STAGES[: STAGES.index(stage)]:
+def _before(stage: Stage, config: Config) -> tuple[Stage, ...]:
+    stages = stages_of(config)
+    return stages[: stages.index(stage)]
+
+
+def _reported_before(stage: Stage, config: Config, workspace: Path) -> Iterator[tuple[str, str]]:
+    for earlier in _before(stage, config):
         manifest = load_manifest(workspace, earlier.name)
         if manifest is not None:
             yield f"funnel.{earlier.name}", canonical_json(manifest["funnel"])
@@ -247,7 +253,7 @@ def _run(
     stage: Stage, config: Config, workspace: Path, parts: dict[str, str], replay_only: bool
 ) -> None:
     begun, clock = datetime.now(UTC), time.monotonic()
-    before = [s.name for s in STAGES[: STAGES.index(stage)]]
+    before = [s.name for s in _before(stage, config)]
     manifests = {name: load_manifest(workspace, name) or {} for name in before}
     tables = {name: load_table(workspace, name) for name in stage.inputs}
     with atomic_folder(workspace / stage.name) as folder:

@@ -24,6 +24,7 @@ def render_card(
     notes: Mapping[str, Any],
     dealing: Mapping[str, Any],
     recognised: Mapping[str, Any],
+    experts: Mapping[str, Any],
     holes: Sequence[int] = (),
 ) -> str:
     """Return the text of README.md.
@@ -36,6 +37,7 @@ def render_card(
         notes: What the manifest of `generate` notes; see Caller.notes and quality.notes.
         dealing: What the manifest of `compose` notes of its design.
         recognised: What the manifest of `recognise` notes; empty if there was no recogniser.
+        experts: What experts' reviews say; see Findings.as_json; empty if nobody reviewed.
         holes: Slots whose scenario was taken back.
     """
     questions = tables["questions"]
@@ -67,6 +69,7 @@ def render_card(
         notes=notes,
         warnings=[*notes["warnings"], *recognised.get("warnings", [])],
         recognised=recognised,
+        experts=experts,
         holes=holes,
         values=load_values(),
         example=fenced(example),

@@ -11,8 +11,10 @@ from typing import Annotated
 import typer
 
 from pipeline.cli_actions import check_actions
+from pipeline.cli_annotate import annotate, collect, label_config
 from pipeline.cli_batches import batches
 from pipeline.cli_dedup import dedup, dedup_review
+from pipeline.cli_findings import adjudicate, annotation_plan
 from pipeline.cli_ledger import ledger_app
 from pipeline.cli_look import preview, trace
 from pipeline.cli_options import (
@@ -30,15 +32,10 @@ from pipeline.cli_options import (
 from pipeline.cli_publish import publish, take_back
 from pipeline.cli_recheck import check_publish, hydrate, sync
 from pipeline.cli_reddit import sweep
-from pipeline.cli_reviews import (
-    adjudicate,
-    annotation_forget,
-    annotation_plan,
-    reviews_form,
-    reviews_import,
-)
+from pipeline.cli_reviews import annotation_forget, reviews_form, reviews_import
 from pipeline.cli_screen import screen
 from pipeline.cli_sources import ingest
+from pipeline.config import Config
 from pipeline.errors import BadInputError, nearest
 from pipeline.progress import say
 
@@ -51,6 +48,9 @@ app = typer.Typer(
 
 app.add_typer(ledger_app, name="ledger")
 app.command("check-actions")(check_actions)
+app.command()(annotate)
+app.command()(collect)
+app.command("label-config")(label_config)
 app.command()(batches)
 app.command()(screen)
 app.command()(dedup)
@@ -90,7 +90,7 @@ def build(
     from pipeline import show
 
     config = read_config(config_file, source, scenarios, limit, workspace, ledger, dist, sets)
-    _known_stages(until, force_from)
+    _known_stages(config, until, force_from)
     say(f"building {config.build.name} in {config.build.workspace}")
     funnels = runner.build(config, until=until, force_from=force_from, replay_only=replay_only)
     show.print_funnel(funnels)
@@ -114,7 +114,7 @@ def run(
     from pipeline import show
 
     config = read_config(config_file, source, scenarios, 0, workspace, ledger, dist, sets)
-    _known_stages(stage)
+    _known_stages(config, stage)
     show.print_funnel(runner.build(config, until=stage, force_from=stage))
 
 
@@ -169,8 +169,8 @@ def explain(
     """Name every component that makes a stage run again, such as a changed threshold."""
     from pipeline import build as runner
 
-    _known_stages(stage)
     config = read_config(config_file, source, scenarios, limit, workspace, sets=sets)
+    _known_stages(config, stage)
     for item in runner.plan(config):
         if stage in ("", item.stage.name):
             say(f"{item.stage.name}: {item.action}")
@@ -187,7 +187,7 @@ def funnel(config_file: ConfigFile = DEMO, source: Source = "", workspace: Works
 
     config = read_config(config_file, source, workspace=workspace)
     place = Path(config.build.workspace)
-    done = [name for name in stage_names() if runner.load_manifest(place, name)]
+    done = [name for name in stage_names(config) if runner.load_manifest(place, name)]
     if not done:
         raise BadInputError(f"{place}: no finished stage; run `python -m pipeline build` first")
     funnels = {name: runner.load_funnel(place, name) for name in done}
@@ -232,9 +232,10 @@ def serve(context: typer.Context) -> None:
     raise typer.Exit(status)
 
 
-def _known_stages(*names: str) -> None:
+def _known_stages(config: Config, *names: str) -> None:
     from pipeline.stages import stage_names
 
+    known = stage_names(config)
     for name in filter(None, names):
-        if name not in stage_names():
-            raise BadInputError(f"no stage '{name}'; {nearest(name, stage_names())}")
+        if name not in known:
+            raise BadInputError(f"no stage '{name}'; {nearest(name, known)}")

@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 
 Repo = Annotated[str, typer.Option(help="Dataset on the Hub of HF_ENDPOINT: org/name.")]
 Yes = Annotated[bool, typer.Option("--yes", help="Do it; else it is only told.")]
-PLAN = Path("annotations/plan.toml")
 _SHOWN = 12
 
 
@@ -97,23 +96,17 @@ def take_back(
     source: Source = "",
     workspace: Workspace = "",
     dist: Dist = "",
-    plan_file: Annotated[Path, typer.Option("--plan", help="The annotation's plan.")] = PLAN,
-    rounds: Annotated[
-        Path | None, typer.Option("--rounds", help="Folder of the experts' rounds.")
-    ] = None,
     yes: Yes = False,
     sets: Sets = [],  # noqa: B006
 ) -> None:
     """Purge posts from build, ledger, release and Hub, and search for their words afterwards."""
-    from pipeline.annotation.plan import load_plan
     from pipeline.publishing import prove
     from pipeline.publishing import take_back as taking
     from pipeline.publishing.hub import Hub
     from pipeline.publishing.publish import check_closed
 
     config = read_config(config_file, source, workspace=workspace, dist=dist, sets=sets)
-    place = rounds or Path("annotations/rounds") / Path(config.build.workspace).name
-    job = taking.open_job(config, ids or [], place, load_plan(plan_file), on_hub=bool(repo))
+    job = taking.open_job(config, ids or [], on_hub=bool(repo))
     if job is None:
         say(f"{config.build.workspace}: holds nothing that has a tombstone; nothing to take back")
         return

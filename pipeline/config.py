@@ -261,6 +261,28 @@ class ReleaseConfig:
 
 
 @dataclass(frozen=True, config=STRICT)
+class AnnotationConfig:
+    """Whether experts check the actions before a release, and where their work is kept.
+
+    Attributes:
+        by: "" for nobody; "label_studio" or "csv" for experts who work there. The build then waits
+            for their reviews.
+        plan: The annotation's plan; see pipeline/annotation/plan.py.
+        rounds: Rounds of the plan that the build waits for.
+        folder: Holds a folder for each workspace: rounds and reviews, private, and kept.
+        server: Folder of our own Label Studio: database, accounts, raw answers; private.
+        port: Of our own Label Studio, on 127.0.0.1.
+    """
+
+    by: Literal["", "label_studio", "csv"] = ""
+    plan: str = "annotations/plan.toml"
+    rounds: Positive = 1
+    folder: str = "annotations/rounds"
+    server: str = "annotations/private"
+    port: Annotated[int, Field(ge=1, le=65535)] = 8080
+
+
+@dataclass(frozen=True, config=STRICT)
 class PublishConfig:
     """What a maintainer says before a release may go to a Hub; a build never reads it.
 
@@ -332,6 +354,7 @@ class Config:
     rewrite: RewriteConfig = RewriteConfig()
     validate: ValidateConfig = ValidateConfig()
     recognise: RecogniseConfig = RecogniseConfig()
+    annotation: AnnotationConfig = AnnotationConfig()
     publish: PublishConfig = PublishConfig()
     reddit: RedditConfig = RedditConfig()
     file: str = field(default="", kw_only=True)

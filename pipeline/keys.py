@@ -32,6 +32,7 @@ PLACE_FIELDS = {
     "source": {"path", "author_key_env", "tombstones", "max_bad_lines"},
     "select": {"slots"},
     "dedup": {"earlier"},
+    "annotation": {"plan", "folder", "server", "port"},
 }
 _CACHE_FILE = ".source-digests.json"
 
@@ -61,6 +62,8 @@ def components(
     found |= {f"prompt.{name}": load_prompt(name).digest for name in stage.prompts(config)}
     found |= {f"input.{name}": digest for name, digest in inputs.items()}
     found |= {f"earlier.{p}": digest for p, digest in _earlier(stage, config)}
+    for number, path in enumerate(stage.files(config), start=1):
+        found[f"file.{number}.{path.name}"] = sha256_file(path) if path.is_file() else "absent"
     if stage.reads_source:
         path = source_path(config.source.path)
         found |= {"source.name": path.name, "source.sha256": source_digest(path, workspace)}

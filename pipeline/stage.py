@@ -63,6 +63,7 @@ class Stage:
         sections: Sections or single keys of the configuration that it reads.
         prompts: Prompt files that it renders, from the configuration.
         models: Names in [models] that it calls, from the configuration.
+        files: Files outside the workspace that it reads, from the configuration.
         reads_source: True for the stage that reads `source.path`.
         reads_funnels: True for the stage that reports the funnels of the stages before it.
         version: Raised when the meaning of its output changes but its code does not show it.
@@ -75,6 +76,7 @@ class Stage:
     sections: tuple[str, ...]
     prompts: Callable[[Config], tuple[str, ...]] = lambda _: ()
     models: Callable[[Config], tuple[str, ...]] = lambda _: ()
+    files: Callable[[Config], tuple[Path, ...]] = lambda _: ()
     reads_source: bool = False
     reads_funnels: bool = False
     version: int = 1

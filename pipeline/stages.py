@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from pipeline import (
+    adjudicate,
+    collect,
     compose,
     dedup,
     generate,
     recognise,
     release,
     rewrite,
+    route,
     schema,
     scrape,
     screen,
@@ -16,6 +19,9 @@ from pipeline import (
     tag,
     vote,
 )
+from pipeline.annotation.store import files_of
+from pipeline.annotation.tables import DECISIONS
+from pipeline.config import Config
 from pipeline.stage import Stage
 
 STAGES: tuple[Stage, ...] = (
@@ -135,6 +141,45 @@ STAGES: tuple[Stage, ...] = (
 )
 
 
-def stage_names() -> tuple[str, ...]:
-    """Return the stages' names in order."""
-    return tuple(stage.name for stage in STAGES)
+_DRAWN_FROM = ("generate.slots", "generate.actions", "rewrite.scenarios", "recognise.actions")
+
+ANNOTATION: tuple[Stage, ...] = (
+    Stage(
+        name="route",
+        run=route.run,
+        inputs=_DRAWN_FROM,
+        outputs={"items": schema.ITEMS},
+        sections=("annotation.by",),
+        files=lambda config: files_of(config)[:1],
+    ),
+    Stage(
+        name="collect",
+        run=collect.run,
+        inputs=_DRAWN_FROM,
+        outputs={},
+        sections=("annotation.by", "annotation.rounds"),
+        files=lambda config: files_of(config)[:1],
+    ),
+    Stage(
+        name="adjudicate",
+        run=adjudicate.run,
+        inputs=("generate.slots", "generate.actions"),
+        outputs={"decisions": DECISIONS},
+        sections=("annotation.rounds",),
+        files=files_of,
+    ),
+)
+"""Experts' work, between `recognise` and `compose` where annotation.by names it."""
+
+
+def stages_of(config: Config) -> tuple[Stage, ...]:
+    """Return the stages of a build, in order."""
+    if not config.annotation.by:
+        return STAGES
+    place = stage_names().index("recognise") + 1
+    return STAGES[:place] + ANNOTATION + STAGES[place:]
+
+
+def stage_names(config: Config | None = None) -> tuple[str, ...]:
+    """Return the names of a build's stages in order; without one, of those that all builds have."""
+    return tuple(stage.name for stage in (STAGES if config is None else stages_of(config)))

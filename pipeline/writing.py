@@ -145,19 +145,7 @@ class Writer:
                 sheet.drafts[generator, value] = Draft(tidy(text), 1, prompt, answer.key)
 
     def _ask_again(self, places: Sequence[tuple[Sheet, Place]], repair: int) -> None:
-        questions = []
-        for sheet, place in places:
-            questions.append(
-                single_question(
-                    self._config,
-                    sheet.scenario,
-                    place,
-                    others=sheet.others(place, self._reject),
-                    failed=sheet.drafts[place].text,
-                    violations=sheet.rejected(place, self._reject),
-                    turn=repair,
-                )
-            )
+        questions = [self._asked_again(*one, repair) for one in places]
         label = f"actions mended, round {repair}"
         answers = self._ask(questions, label, attempts=1)
         for (sheet, place), answer in zip(places, answers, strict=True):
@@ -165,6 +153,20 @@ class Writer:
                 prompt = prompt_name(self._config.generate.single_prompt)
                 text = tidy(answer.data["action"])
                 sheet.drafts[place] = Draft(text, repair + 1, prompt, answer.key)
+
+    def _asked_again(self, sheet: Sheet, place: Place, turn: int) -> Question:
+        if place[0] in self._config.generate.one_by_one:
+            # A weak model copies what it is shown as wrong: it is only asked anew, by another seed.
+            return single_question(self._config, sheet.scenario, place, turn=turn)
+        return single_question(
+            self._config,
+            sheet.scenario,
+            place,
+            others=sheet.others(place, self._reject),
+            failed=sheet.drafts[place].text,
+            violations=sheet.rejected(place, self._reject),
+            turn=turn,
+        )
 
     def _ask(
         self, questions: Sequence[Question], label: str, attempts: int | None = None

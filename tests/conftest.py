@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import os
 import shutil
+import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from pipeline import build as runner
 from pipeline.config import Config
@@ -21,9 +23,31 @@ from tests.hub_world import CONSENT, HubWorld, write_config
 from tests.loopback import ChatServer, chat_server
 from tests.loopback_hub import loopback_hub
 
+if TYPE_CHECKING:
+    import httpx
+
+    from pipeline.labelstudio.server import Server
+    from pipeline.labelstudio.studio import Studio
+
 DEMO = ROOT / "configs" / "demo.toml"
 PRICES = ROOT / "tests" / "prices.toml"
+# A busy machine is no failure: nothing here is judged by how long it takes.
+settings.register_profile("any speed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("any speed")
 SECRET = "sk-this-must-never-be-seen-anywhere"
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Let one worker take all tests of the real Label Studio, so that it is started once."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class Scheduling(LoadScopeScheduling):  # type: ignore[misc]
+        def _split_scope(self, nodeid: str) -> str:
+            real = any(name in nodeid for name in ("test_studio_real", "test_studio_browser"))
+            return "label_studio" if real else nodeid
+
+    return Scheduling(config, log) if config.getvalue("dist") == "load" else None
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -73,10 +97,10 @@ def overrides(
     """Settings that turn the demonstration into a build against the loopback server."""
     shutil.copytree(prepared, tmp_path / "work")
     monkeypatch.setenv("VALACT_TEST_KEY", SECRET)
-    return settings(server.base_url, tmp_path)
+    return tiny(server.base_url, tmp_path)
 
 
-def settings(base_url: str, folder: Path) -> dict[str, Any]:
+def tiny(base_url: str, folder: Path) -> dict[str, Any]:
     """Return what turns the demonstration into a build in a folder, against a loopback server."""
     model = {
         "provider": "openai",
@@ -121,7 +145,7 @@ def released(prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     shutil.copytree(prepared, folder / "work")
     with chat_server() as server, pytest.MonkeyPatch.context() as patch:
         patch.setenv("VALACT_TEST_KEY", SECRET)
-        runner.build(load(DEMO, settings(server.base_url, folder) | CONSENT))
+        runner.build(load(DEMO, tiny(server.base_url, folder) | CONSENT))
     return folder
 
 
@@ -129,12 +153,58 @@ def released(prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def hub_world(released: Path, tmp_path: Path) -> Iterator[HubWorld]:
     """A copy of the finished tiny world, its configuration as a file, and a running Hub."""
     shutil.copytree(released, tmp_path, dirs_exist_ok=True)
-    places = settings("http://127.0.0.1:9/v1", tmp_path)  # nobody is asked any more
+    places = tiny("http://127.0.0.1:9/v1", tmp_path)  # nobody is asked any more
     places |= {"source.tombstones": str(tmp_path / "stones.ndjson")}
     places |= {"build.cache": str(tmp_path / "cache"), "reddit.out": str(tmp_path / "swept.ndjson")}
+    places |= {"annotation.folder": str(tmp_path / "rounds")}
+    places |= {"annotation.server": str(tmp_path / "private")}
     config = write_config(DEMO, tmp_path / "publish.toml", places | CONSENT)
     with loopback_hub() as hub:
         yield HubWorld(hub, config, tmp_path, SECRET)
+
+
+@pytest.fixture(scope="session")
+def label_studio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """The real Label Studio, started once for all tests: that takes half a minute."""
+    from pipeline.labelstudio.server import HOME, Server
+
+    if not (HOME / "bin" / "python").exists():
+        pytest.skip("no Label Studio in .venv-labelstudio; `make labelstudio` installs it")
+    for name in os.environ:
+        assert not name.startswith("LABEL_STUDIO_"), f"unset {name} for this test"
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = int(probe.getsockname()[1])
+    with Server(tmp_path_factory.mktemp("studio") / "private", port) as running:
+        yield running
+
+
+@pytest.fixture
+def studio(label_studio: Server) -> Iterator[Studio]:
+    """The real Label Studio with three experts' accounts."""
+    from pipeline.labelstudio.connect import connect
+
+    with connect(label_studio.folder, (1, 2, 3)) as connection:
+        yield connection.studio
+
+
+@pytest.fixture
+def people(label_studio: Server, studio: Studio) -> Iterator[Callable[[int], httpx.Client]]:
+    """Return a function that logs an expert in."""
+    from pipeline.labelstudio.accounts import open_accounts
+    from tests.studio_world import login
+
+    clients: dict[int, httpx.Client] = {}
+
+    def client(number: int) -> httpx.Client:
+        if number not in clients:
+            who = open_accounts(label_studio.folder).experts[number]
+            clients[number] = login(label_studio.url, who.email, who.password)
+        return clients[number]
+
+    yield client
+    for each in clients.values():
+        each.close()
 
 
 def command(*arguments: str, **options: Any) -> subprocess.CompletedProcess[str]:

@@ -313,7 +313,7 @@ def test_items_on_which_experts_differ_go_to_one_who_has_not_seen_them() -> None
 def test_an_adjudication_waits_for_all_reviews() -> None:
     plan, one, reviews = disputed_round()
     part = reviews.filter(~((pl.col("annotator") == "expert-2") & (pl.col("kind") == "sample")))
-    with pytest.raises(WaitingError, match=r"waiting: \d+ of 320 reviews \(expert-2: \d+ left\)"):
+    with pytest.raises(WaitingError, match=r"waiting: \d+ of 320 reviews \(expert 2: \d+ left\)"):
         draw_round(plan, 2, people(4), GOLD, earlier=[one], reviews=part)
     # One who is left out by the plan is not waited for.
     without = dataclasses.replace(plan, exclude_experts=(2,))
@@ -417,7 +417,7 @@ def test_the_newest_word_counts_and_is_counted() -> None:
     assert kept.height == 1 and replaced == 0
     state = answers.progress(drawn.items, kept)
     assert state.done == 1 and sum(state.left.values()) == state.expected - 1
-    assert state.line.startswith(f"waiting: 1 of {state.expected:,} reviews (expert-1: ")
+    assert state.line.startswith(f"waiting: 1 of {state.expected:,} reviews (expert 1: ")
     everything = simulate([drawn], PERFECT)
     assert answers.progress(all_items([drawn]), everything).line == (
         f"all {everything.height:,} reviews are there"

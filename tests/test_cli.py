@@ -235,3 +235,18 @@ def test_a_full_disk_is_one_line_and_the_build_goes_on_elsewhere(
     filler.unlink()
     done = command("build", *places(small_disk), "--until=screen")
     assert done.returncode == 0, done.stderr
+
+
+def test_a_background_job_ends_when_it_is_told_to() -> None:
+    # As a shell without job control starts it: the interrupt is ignored, SIGTERM is not.
+    code = (
+        "import os, signal; signal.signal(signal.SIGINT, signal.SIG_IGN)\n"
+        "import time; from pipeline import __main__ as main, cli\n"
+        "cli.app = lambda **_: (os.kill(os.getpid(), signal.SIGTERM), time.sleep(30))\n"
+        "raise SystemExit(main.main())"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=25
+    )
+    assert done.returncode == 130
+    assert done.stderr.startswith("error: interrupted; what is finished is kept")

@@ -104,7 +104,7 @@ def test_from_the_plan_to_the_report_by_csv_alone(place: Path) -> None:
     some = run(place, "reviews-import", *files, *when)
     assert some.returncode == 0, some.stderr
     assert some.stdout.splitlines()[-1].startswith("waiting: ")
-    assert "(expert-3: " in some.stdout
+    assert "(expert 3: " in some.stdout
     kept = load_reviews(place / "rounds")
     files += fill(place, 1, (3,))
     bad = Path(files[2]).read_text(encoding="utf-8")
@@ -165,8 +165,8 @@ def test_from_the_plan_to_the_report_by_csv_alone(place: Path) -> None:
 
 def test_errors_are_one_line(place: Path) -> None:
     for arguments, message in (
-        (("reviews-import", "x.csv"), "no round is drawn; `reviews-form` draws one"),
-        (("adjudicate",), "no round is drawn; `reviews-form` draws one"),
+        (("reviews-import", "x.csv"), "no round is drawn; `annotate` or `reviews-form` draws one"),
+        (("adjudicate",), "no round is drawn; `annotate` or `reviews-form` draws one"),
         (("reviews-form", "--out", "x", "--round", "2"), "round 2: draw round 1 first"),
     ):
         done = run(place, *arguments)

@@ -16,6 +16,8 @@ from pipeline.errors import nearest
 from pipeline.values import value_ids
 
 STATES = ("submitted", "skipped")
+MOST_NOTES = 5_000
+"""Longer notes are cut."""
 
 
 def review_id(item_id: str, annotator: str, action_id: str) -> str:
@@ -131,19 +133,24 @@ class Progress:
         """One line for people."""
         if not self.left:
             return f"all {self.expected:,} reviews are there"
-        rest = ", ".join(f"{name}: {n:,} left" for name, n in sorted(self.left.items()))
+        rest = ", ".join(
+            f"{name.replace('-', ' ')}: {n:,} left" for name, n in sorted(self.left.items())
+        )
         return f"waiting: {self.done:,} of {self.expected:,} reviews ({rest})"
 
 
 def progress(items: pl.DataFrame, reviews: pl.DataFrame, excluded: Iterable[str] = ()) -> Progress:
     """Return how many of the expected reviews are there, skipped ones included.
 
+    Nothing is expected of items whose texts were forgotten meanwhile.
+
     Args:
         items: Rows of schema.ITEMS.
         reviews: Rows of schema.REVIEWS.
         excluded: Annotators of whom nothing is expected.
     """
-    given = expected_reviews(items).filter(~pl.col("annotator").is_in(list(excluded)))
+    shown_still = items.filter(pl.col("scenario") != "")
+    given = expected_reviews(shown_still).filter(~pl.col("annotator").is_in(list(excluded)))
     left = given.join(reviews, on=["item_id", "annotator", "action_id"], how="anti")
     counts = left.group_by("annotator").len().sort("annotator")
     return Progress(given.height, dict(counts.iter_rows()))

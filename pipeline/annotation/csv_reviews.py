@@ -30,7 +30,6 @@ SHOWN = ("scenario", "action", "opinions")
 FORM = ("item_id", "annotator", "scenario", "action_number", "action", "opinions", *REQUIRED[3:],
         *OPTIONAL)  # fmt: skip
 _ANSWER = ("first_value", "second_value", "naturalness", "flags", "notes", "state", "lead_seconds")
-_MOST_NOTES = 5_000
 
 
 @dataclass(frozen=True)
@@ -213,7 +212,7 @@ def _review(
         "second_value": _value(cells["second_value"]),
         "naturalness": _whole("naturalness", cells["naturalness"], 5),
         "flags": sorted({_value(f) for f in _parts(cells.get("flags", ""))}),
-        "notes": clean(cells.get("notes", ""))[:_MOST_NOTES],
+        "notes": clean(cells.get("notes", ""))[: answers.MOST_NOTES],
         "lead_seconds": _seconds(cells.get("lead_seconds", "")),
         "updated_utc": _when(cells.get("updated_utc", ""), updated),
         "source": "csv",

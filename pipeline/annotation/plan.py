@@ -198,6 +198,11 @@ def pseudonym(number: int) -> str:
     return f"expert-{number}"
 
 
+def find_plan(path: Path) -> Path:
+    """Return a plan's file; a relative path is looked for here, then in the checkout."""
+    return ROOT / path if not path.exists() and (ROOT / path).exists() else path
+
+
 def load_plan(path: Path = FILE) -> Plan:
     """Read a plan; a relative path is looked for in the working folder, then in the checkout.
 
@@ -205,8 +210,7 @@ def load_plan(path: Path = FILE) -> Plan:
         BadInputError: The file is missing or broken, a key is unknown, missing or mistyped, or two
             keys contradict each other.
     """
-    if not path.exists() and (ROOT / path).exists():
-        path = ROOT / path
+    path = find_plan(path)
     data = read_toml(path, "annotation plan", "annotations/plan.toml is one that works")
     if "file" in data:
         raise BadInputError(f"{path}: file: unknown key; remove it")

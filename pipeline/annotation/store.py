@@ -14,15 +14,28 @@ import polars as pl
 
 from pipeline import schema
 from pipeline.annotation import answers
-from pipeline.annotation.plan import Plan
+from pipeline.annotation.plan import Plan, find_plan
 from pipeline.annotation.rounds import Round
 from pipeline.annotation.tables import OPINIONS, SEALED
 from pipeline.artifacts import atomic_folder, read_json, sha256_file, write_json, write_parquet
+from pipeline.config import Config
 from pipeline.errors import BadInputError
 
 _TABLES = {"items": schema.ITEMS, "sealed": SEALED, "opinions": OPINIONS}
 _NOTE = "round.json"
 _REVIEWS = "reviews.parquet"
+
+
+def place_of(config: Config) -> Path:
+    """Return the folder of a build's annotation: outside the workspace, which can be made again."""
+    return Path(config.annotation.folder) / Path(config.build.workspace).name
+
+
+def files_of(config: Config) -> tuple[Path, ...]:
+    """Return the files that decide what follows from a build's annotation."""
+    place = place_of(config)
+    notes = (_place(place, n) / _NOTE for n in range(1, config.annotation.rounds + 1))
+    return (find_plan(Path(config.annotation.plan)), place / _REVIEWS, *notes)
 
 
 def open_round(folder: Path, plan: Plan, number: int, draw: Callable[[], Round]) -> Round:

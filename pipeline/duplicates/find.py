@@ -62,15 +62,12 @@ def find(
         embedder: Makes vectors; None compares no meanings.
         earlier: Ids and texts of an earlier release: they all stay, and what is like them goes.
     """
-    by_rank = posts.sort(
-        pl.col("text").str.len_chars(),
-        pl.col("score").fill_null(-(2**62)),
-        pl.col("post_id"),
-        descending=[True, True, False],
-    )
-    ranked = pl.concat([_as_posts(earlier, posts.schema), by_rank])
+    ranked = pl.concat([_as_posts(earlier, posts.schema), _by_rank(posts)])
     body = pl.when(pl.col("removal") == "none").then("body").otherwise(pl.lit(""))
     words = compared(ranked["title"], ranked.select(body).to_series())
+    linked = story_pairs(ranked)
+    # The longest columns, a second time: gone before the shingles need their memory.
+    ranked = ranked.select("post_id", "title", *(["text"] if embedder else []))
     wordings = Wordings(words, config, _least(config))
     steps: list[Step] = [wordings.equal, wordings.similar]
     if embedder is not None:
@@ -79,7 +76,7 @@ def find(
         least = config.cosine - NEAR["semantic"]
         meanings = Meanings(ranked["text"], words, embedder, least, config.common_words)
         steps.append(lambda rows: meanings.add(rows[told[rows]]))
-    measured = _closed(ranked.height, story_pairs(ranked), steps, config)
+    measured = _closed(ranked.height, linked, steps, config)
     measured = measured.filter(pl.col("b") >= len(earlier))  # these stay whatever they are like
     removals = stars(ranked.height, measured.filter(_enough(config)))
     return Duplicates(
@@ -105,6 +102,15 @@ def among(
     """
     posts = _as_posts(texts, pl.Schema(schema.SCREENED))
     return find(posts, config, embedder, earlier).removals
+
+
+def _by_rank(posts: pl.DataFrame) -> pl.DataFrame:
+    return posts.sort(
+        pl.col("text").str.len_chars(),
+        pl.col("score").fill_null(-(2**62)),
+        pl.col("post_id"),
+        descending=[True, True, False],
+    )
 
 
 def _closed(

@@ -18,7 +18,8 @@ from typing import Any
 import polars as pl
 
 from pipeline import tombstones
-from pipeline.annotation.plan import Plan
+from pipeline.annotation import store
+from pipeline.annotation.plan import load_plan
 from pipeline.build import locked, run_again
 from pipeline.config import Config
 from pipeline.errors import BadInputError, StageError
@@ -40,16 +41,12 @@ class Job:
     Attributes:
         config: The build.
         target: What goes.
-        rounds: Folder of the experts' rounds.
-        plan: The annotation's plan.
         goes_on: True if an earlier run was interrupted.
         more: What is noted of the Hub on the way.
     """
 
     config: Config
     target: Target
-    rounds: Path
-    plan: Plan
     goes_on: bool
     more: dict[str, Any]
 
@@ -58,21 +55,22 @@ class Job:
         """Folder of the artifacts."""
         return Path(self.config.build.workspace)
 
+    @property
+    def rounds(self) -> Path:
+        """Folder of the experts' rounds."""
+        return store.place_of(self.config)
+
     def save(self) -> None:
         """Write down how far it is."""
         target.save(self.workspace, self.target, self.more)
 
 
-def open_job(
-    config: Config, ids: list[str], rounds: Path, plan: Plan, *, on_hub: bool
-) -> Job | None:
+def open_job(config: Config, ids: list[str], *, on_hub: bool) -> Job | None:
     """Find what is to be taken back; None if there is nothing.
 
     Args:
         config: The build.
         ids: Of posts or of what is made of them; none for all posts with a tombstone.
-        rounds: Folder of the experts' rounds.
-        plan: The annotation's plan.
         on_hub: Also what was taken back here before, and from no Hub.
 
     Raises:
@@ -88,7 +86,7 @@ def open_job(
                 f"{workspace / target.JOURNAL}: taking back {', '.join(found.posts)} was "
                 "interrupted; finish it first, without IDS"
             )
-        return Job(config, found, rounds, plan, True, more)
+        return Job(config, found, True, more)
     if not ids:
         posts = Tables(workspace).get("scrape.posts")
         stones = tombstones.load(Path(config.source.tombstones))
@@ -99,7 +97,7 @@ def open_job(
     if not wanted:
         return None
     every = wanted[0].joined(wanted[1]) if len(wanted) > 1 else wanted[0]
-    return Job(config, every, rounds, plan, False, {})
+    return Job(config, every, False, {})
 
 
 def comparable(job: Job) -> Iterator[str]:
@@ -134,6 +132,11 @@ def places(job: Job) -> list[Place]:
     if job.rounds.is_dir():
         rounds = prove.below(job.rounds)
         found.append(prove.in_files(f"rounds {job.rounds}", rounds, job.target, job.rounds))
+    office = Path(config.annotation.server)
+    if office.is_dir():  # its database and the answers that were collected
+        found.append(
+            prove.in_files(f"Label Studio {office}", prove.below(office), job.target, office)
+        )
     if swept.is_file():
         # It keeps the ids, so that a later sweep does not add the posts again.
         what = f"swept posts {swept}"
@@ -159,7 +162,8 @@ def take_back_here(job: Job) -> Iterator[str]:
             f"{config.build.ledger}: {done.requests:,} requests and {done.attempts:,} replies "
             f"purged; their keys, hashes and cost ({dollars(done.micro_usd)}) stay"
         )
-        yield from purge_files.purge_rounds(job.rounds, job.plan, gone)
+        plan = load_plan(Path(config.annotation.plan))
+        yield from purge_files.purge_rounds(job.rounds, plan, gone)
         yield from purge_files.purge_swept(config, gone)
         yield from purge_files.purge_vectors(config)
         yield from purge_files.purge_workspace(job.workspace, gone)
@@ -183,7 +187,7 @@ def outside(job: Job) -> Iterator[str]:
         and source.resolve() != Path(job.config.reddit.out).resolve()
     ):
         yield f"{source}: is yours and was not changed; the tombstones keep the posts out of it"
-    yield "forms and Label Studio tasks that were handed out hold copies of their own"
+    yield "forms that were handed out, and a Label Studio elsewhere, hold copies of their own"
 
 
 def take_back_on_hub(job: Job, hub: Hub) -> Iterator[str]:

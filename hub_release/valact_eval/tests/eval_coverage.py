@@ -5,11 +5,11 @@ from functools import lru_cache
 import numpy as np
 import polars as pl
 
+from valact_eval.key import VALUES
 from valact_eval.stats import reference
 from valact_eval.stats.agreement import agreement
 from valact_eval.stats.bias import bias
 from valact_eval.stats.ceiling import ceiling
-from valact_eval.stats.circle import VALUES
 from valact_eval.stats.circumplex import circumplex
 from valact_eval.stats.declared import declared, profile, run_bootstrap, value_scores
 from valact_eval.stats.enacted import correlate, counts, enacted, profiles, ranks

@@ -34,7 +34,8 @@ def world(seed=0, scenarios=20):
         answers.append(answer(who, 4, 3, rng))
     for name in PEOPLE:
         who = Respondent(name, utilities=SLOPE, declared=RISING)
-        choices.append(choose(who, asked, "default", 1, rng))
+        own = pl.col("question_id", "scenario_id").str.replace("0", "p", literal=True)
+        choices.append(choose(who, asked, "default", 1, rng).with_columns(own))
         answers.append(answer(who, 1, 1, rng))
     return pl.concat(choices), pl.concat(answers)
 

@@ -1,10 +1,15 @@
 import json
 
 import pytest
-from eval_helpers import question_rows, write_release
+from eval_helpers import question_rows, write_pvq, write_release
+from hypothesis import given
+from hypothesis import strategies as st
 
+from valact_eval.asks import Setup
 from valact_eval.data import load_release
-from valact_eval.render import load_template, render
+from valact_eval.errors import ValactError
+from valact_eval.key import VALUE_OF
+from valact_eval.render import load_prompts, shown_order
 
 
 def test_a_release_is_read_whole(release_dir):
@@ -23,19 +28,68 @@ def test_a_rebuilt_folder_is_read_anew(tmp_path):
 
 
 @pytest.mark.parametrize("task", ["default", "selection", "adoption"])
-def test_texts_are_data_in_a_prompt(release_dir, task):
+def test_texts_are_data_in_every_prompt(release_dir, task):
     release = load_release(str(release_dir))
-    prompt = render(load_template(task), release.questions["q01"], release.values)
-    assert "Case-01. {{value_name}} ``` B." in prompt  # not rendered again
-    lines = prompt.splitlines()
-    fences = [i for i, line in enumerate(lines) if set(line) == {"`"}]
-    assert {lines[i] for i in fences} == {"````"}  # longer than the one inside
-    options = lines[fences[-2] + 1 : fences[-1]]
-    assert [line[:5] for line in options] == ["A. Do", "B. Do", "C. Do", "D. Do"]
-    named = "Stimulation: Meaning of stimulation." in prompt or "Power: Meaning" in prompt
-    target = release.values[release.questions["q01"].target_value]
-    assert (f"{target.name}: {target.definition}" in prompt) == (task != "default")
-    assert named is False or task != "default"
+    setup = Setup(release)
+    question = release.questions["q01"]
+    target = release.values[question.target_value]
+    prompts = [call.prompt for call in setup.question_calls(task, question, range(5))]
+    assert len(set(prompts)) == 5
+    for variant, prompt in enumerate(prompts):
+        assert "Case-01. {{value_name}} ``` B." in prompt  # not rendered again
+        assert "{{" not in prompt.replace("{{value_name}} ```", "")
+        lines = prompt.splitlines()
+        fences = [i for i, line in enumerate(lines) if line and set(line) == {"`"}]
+        assert {lines[i] for i in fences} == {"````"}  # longer than the one inside
+        assert len(fences) == (4 if task == "default" else 6)
+        blocks = [lines[i + 1 : j] for i, j in zip(fences[::2], fences[1::2], strict=True)]
+        (options,) = (block for block in blocks if block[0].startswith("A. "))
+        shifted = [f"Do {question.option_values[(k + variant) % 4]} A. first" for k in range(4)]
+        assert options == [f"{x}. {text}" for x, text in zip("ABCD", shifted, strict=True)]
+        assert (f"{target.name}: {target.definition}" in prompt) == (task != "default")
+        if task == "default":
+            assert not any(value.name in prompt for value in release.values.values())
+
+
+@given(st.integers(0, 40))
+def test_every_variant_keeps_the_dealt_order_balanced(variant):
+    assert shown_order(variant, published=True) == (0, 1, 2, 3)
+    order = shown_order(variant, published=False)
+    assert [(index - place) % 4 for place, index in enumerate(order)] == [variant % 4] * 4
+
+
+def test_a_value_by_the_items_of_the_questionnaire(release_dir, tmp_path):
+    release = load_release(str(release_dir))
+    setup = Setup(release, describe="items", pvq=write_pvq(tmp_path / "pvq.csv"))
+    question = release.questions["q01"]
+    for call in setup.question_calls("adoption", question, range(5)):
+        for item in range(1, 41):
+            mine = VALUE_OF[item] == question.target_value
+            assert (f"- Wording {item}.\n" in call.prompt) == mine
+        assert release.values[question.target_value].definition not in call.prompt
+
+
+def test_parts_of_a_release(release_dir):
+    release = load_release(str(release_dir))
+
+    def ids(**part):
+        return [question.question_id for question in release.pick(**part)]
+
+    assert ids() == list(release.questions)
+    assert ids(limit=3) == ["q00", "q01", "q02"]
+    assert ids(scenarios=2) == ["q00", "q01", "q02", "q03"]
+    assert ids(domains=["ethics"], scenarios=2) == ["q02", "q03", "q06", "q07"]
+    assert ids(domains=["ethics"], limit=1) == ["q02"]
+    assert len(ids(domains=["ethics", "career"])) == 12
+
+
+def test_the_digest_tells_releases_apart(tmp_path):
+    rows = question_rows()
+    one = load_release(str(write_release(tmp_path / "a", rows))).digest
+    again = load_release(str(write_release(tmp_path / "b", rows[::-1]))).digest
+    rows[3]["scenario"] += "."
+    other = load_release(str(write_release(tmp_path / "c", rows))).digest
+    assert one == again != other
 
 
 @pytest.mark.parametrize(
@@ -47,13 +101,16 @@ def test_texts_are_data_in_a_prompt(release_dir, task):
         ({"option_values": ["power"] * 3 + ["greed"]}, "['greed'] are not in values.json"),
         ({"scenario": " "}, "column scenario must be a text"),
         ({"question_id": "q00"}, "occurs twice"),
+        ({"domain": ""}, "column domain must be a text"),
+        ({"option_ids": ["a", "b", "c", "c"]}, "option_ids must differ"),
+        ({"option_generators": ["g"] * 3}, "column option_generators must hold four texts"),
     ],
 )
 def test_a_broken_row_is_named(tmp_path, cli, change, said):
     rows = question_rows()
     rows[5] |= change
     folder = write_release(tmp_path / "d", rows)
-    code, _, err = cli("score", tmp_path / "p", folder)
+    code, _, err = cli("run", folder, "--model", "x/y", "--out", tmp_path / "o")
     assert (code, err.count("\n")) == (2, 1)
     assert f"{folder}: questions row 5" in err
     assert said in err
@@ -71,20 +128,50 @@ def without_config(folder):
         (lambda f: (f / "questions/test.parquet").write_bytes(b"junk"), "Parquet"),
         (lambda f: (f / "values.json").unlink(), "values.json: missing"),
         (lambda f: (f / "values.json").write_text('{"a": 1}'), "values.json"),
+        (
+            lambda f: (f / "values.json").write_text(
+                json.dumps([{"id": "greed", "name": "x", "definition": "y"}])
+            ),
+            "'greed' is none of",
+        ),
         (lambda f: (f / "values.json").write_text(json.dumps([{"id": "x"}])), "KeyError"),
     ],
 )
 def test_a_broken_folder_is_named(release_dir, tmp_path, cli, harm, said):
     harm(release_dir)
-    code, out, err = cli("score", tmp_path / "p", release_dir)
+    code, out, err = cli("run", release_dir, "--model", "x/y", "--out", tmp_path / "o")
     assert (code, out, err.count("\n")) == (2, "", 1)
     assert str(release_dir) in err
     assert said in err
 
 
-@pytest.mark.parametrize("name", ["hub_release/dist", "./no/where", "nowhere", "no-one/nothing"])
+@pytest.mark.parametrize(
+    "name", ["hub_release/dist", "./no/where", "nowhere", "no-one/nothing", "no-one/x@v1"]
+)
 def test_no_such_data(cli, tmp_path, monkeypatch, name):
     monkeypatch.chdir(tmp_path)
-    code, out, err = cli("score", "p", name)
+    code, out, err = cli("run", name, "--model", "x/y", "--out", "o")
     assert (code, out, err.count("\n")) == (2, "", 1)
     assert name in err
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("", "task must be 'default'"),
+        ("task = 3\n[", "Invalid"),
+        ('task = "default"\nversion = 1\nvariant = [{text = "{{scenario}}"}]', "slot"),
+        (
+            'task = "default"\nversion = 1\n'
+            'variant = [{text = "{{fence}} {{scenario}} {{options}} {{x}}"}]',
+            "slot 'x'",
+        ),
+        ('task = "default"\nversion = "1"\nvariant = []', "version must be a number"),
+    ],
+)
+def test_a_broken_prompt_file_is_named(tmp_path, text, said):
+    path = tmp_path / "default.toml"
+    path.write_text(text)
+    with pytest.raises(ValactError, match=said) as error:
+        load_prompts("default", path)
+    assert str(path) in str(error.value)

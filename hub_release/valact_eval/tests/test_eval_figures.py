@@ -1,118 +1,147 @@
-import json
-from dataclasses import asdict, replace
-
 import pytest
-from eval_helpers import VALUES, question_rows
+from eval_helpers import VALUES, answer_row, choice_row, question_rows
 from hypothesis import given
 from hypothesis import strategies as st
 
-from valact_eval.data import load_release
-from valact_eval.figures import Prediction, read_predictions, summarise, write_predictions
+from valact_eval.figures import named_figures
+from valact_eval.key import KEY
+from valact_eval.predictions import OUTCOMES, table_of
 
-ROWS = {row["question_id"]: row for row in question_rows()}
+ROWS = question_rows()
+
+
+def mean(numbers):
+    return sum(numbers) / len(numbers) if numbers else None
 
 
 @st.composite
-def predictions(draw, task):
+def choices(draw, task):
     found = []
-    for question_id in draw(st.lists(st.sampled_from(sorted(ROWS)), unique=True)):
-        row = ROWS[question_id]
-        outcomes = ["strict", "lenient", "invalid", "empty", "truncated", "refused"]
-        outcome = draw(st.sampled_from(outcomes))
-        choice = draw(st.integers(0, 3)) if outcome in ("strict", "lenient") else None
-        value = None if choice is None else row["option_values"][choice]
-        order = tuple(draw(st.permutations(range(4))))
-        target = row["target_index"]
+    keys = st.tuples(st.integers(0, 11), st.integers(0, 4))
+    for number, variant in draw(st.lists(keys, unique=True, min_size=1, max_size=20)):
+        row = ROWS[number]
+        outcome = draw(st.sampled_from(OUTCOMES))
+        order = draw(st.permutations(range(4)))
+        letter = draw(st.integers(0, 3)) if outcome == "ok" else None
         found.append(
-            Prediction(question_id, task, "base", order, "?", outcome, choice, value, target)
+            choice_row(
+                task=task,
+                question_id=row["question_id"],
+                variant=variant,
+                order=order,
+                outcome=outcome,
+                letter=letter,
+                choice=None if letter is None else order[letter],
+                target_index=None if task == "default" else row["target_index"],
+                option_ids=row["option_ids"],
+                option_values=row["option_values"],
+            )
         )
     return found
 
 
-@given(st.sampled_from(["default", "selection", "adoption"]).flatmap(predictions))
-def test_figures_agree_with_plain_counting(found):
-    task = found[0].task if found else "default"
-    option_values = {key: row["option_values"] for key, row in ROWS.items()}
-    figures = summarise(task, found, option_values, VALUES)
-    n, valid = len(found), [p for p in found if p.choice is not None]
-    right = [p for p in valid if p.choice == p.target_index]
-    assert (figures.n, figures.valid) == (n, len(valid))
-    for outcome, rate in figures.rates.items():
-        assert rate == (sum(p.outcome == outcome for p in found) / n if n else None)
+@given(st.sampled_from(["default", "selection", "adoption"]).flatmap(choices))
+def test_figures_of_choices_agree_with_plain_counting(rows):
+    found = named_figures(table_of(rows, "choice"), "choice")
+    valid = [row for row in rows if row["outcome"] == "ok"]
+    per = {v: [r for r in valid if r["variant"] == v] for v in {r["variant"] for r in valid}}
+    wanted = {"n": len(rows)}
+    counted = {o: sum(row["outcome"] == o for row in rows) for o in OUTCOMES}
+    variants = {row["variant"] for row in rows}
+    every = {v: [r for r in rows if r["variant"] == v] for v in variants}
+    for outcome in counted:  # a rate is the mean of the prompts' rates
+        shares = [mean([r["outcome"] == outcome for r in part]) for part in every.values()]
+        wanted[f"rate_{outcome}"] = mean(shares)
     for place, letter in enumerate("ABCD"):
-        hits = sum(p.order[place] == p.choice for p in valid)
-        assert figures.letters[letter] == (hits / len(valid) if valid else None)
-    for row in figures.values:
-        if task == "default":
-            mine, hits = valid, [p for p in valid if p.chosen_value == row.value]
-            offers = sum(option_values[p.question_id].count(row.value) for p in valid)
-            assert row.offered == (offers / (4 * len(valid)) if valid else None)
+        wanted[f"letter_{letter}"] = mean(
+            [mean([r["letter"] == place for r in part]) for part in per.values()]
+        )
+    if rows[0]["task"] != "default":
+        right = {v: [r["choice"] == r["target_index"] for r in part] for v, part in every.items()}
+        wanted["accuracy_all"] = mean([mean(part) for part in right.values()])
+        wanted["accuracy"] = mean(
+            [mean([r["choice"] == r["target_index"] for r in part]) for part in per.values()]
+        )
+    for value in VALUES:
+        if rows[0]["task"] == "default":
+            hits = {
+                v: [r["option_values"][r["choice"]] == value for r in part]
+                for v, part in per.items()
+            }
+            offers = {
+                v: sum(r["option_values"].count(value) for r in part) for v, part in per.items()
+            }
+            wanted[f"enacted_{value}"] = mean([mean(part) for part in hits.values()])
+            wanted[f"preference_{value}"] = mean(
+                [sum(hits[v]) / offers[v] for v in per if offers[v]]
+            )
         else:
-            mine = [p for p in valid if ROWS[p.question_id]["target_value"] == row.value]
-            hits = [p for p in mine if p in right]
-        assert row.share == (len(hits) / len(mine) if mine else None)
-        assert (row.count, row.valid) == (len(hits), len(mine))
-    if task == "default":
-        assert figures.accuracy is None is figures.accuracy_all
-        assert sum(row.share or 0 for row in figures.values) == pytest.approx(1 if valid else 0)
-    else:
-        assert figures.accuracy == (len(right) / len(valid) if valid else None)
-        assert figures.accuracy_all == (len(right) / n if n else None)
+            aimed = [
+                [r for r in part if r["option_values"][r["target_index"]] == value]
+                for part in per.values()
+            ]
+            wanted[f"accuracy_{value}"] = mean(
+                [mean([r["choice"] == r["target_index"] for r in part]) for part in aimed if part]
+            )
+    assert found == pytest.approx({k: v for k, v in wanted.items() if v is not None})
 
 
-@pytest.fixture
-def good(release_dir, tmp_path):
-    values = ROWS["q01"]["option_values"]
-    record = Prediction("q01", "selection", "base", (0, 1, 2, 3), "C\ud800", "lenient", 2, "", 1)
-    record = replace(record, chosen_value=values[2])
-    return tmp_path / "p.jsonl", record, load_release(str(release_dir))
-
-
-def test_written_predictions_come_back(good):
-    path, record, release = good
-    write_predictions(path, [record])
-    assert read_predictions(path, release) == [record]
-    assert list(json.loads(path.read_text())) == list(asdict(record))
-
-
-@pytest.mark.parametrize(
-    ("change", "said"),
-    [
-        ({"choice": 3}, "chosen_value"),
-        ({"choice": 9}, "choice must be 0..3"),
-        ({"choice": True}, "choice must be"),
-        ({"choice": None}, "choice None under outcome"),
-        ({"outcome": "refused"}, "under outcome 'refused'"),
-        ({"outcome": "good"}, "outcome must be one of"),
-        ({"question_id": "q99"}, "'q99' is not in"),
-        ({"target_index": 2}, "target_index"),
-        ({"order": [0, 1, 2, 2]}, "permutation"),
-        ({"order": [False, True, 2, 3]}, "permutation"),
-        ({"raw": 3}, "raw must be a text"),
-        ({"task": "default"}, "task 'default' in a file of 'selection'"),
-        ({"task": "x"}, "task must be one of"),
-        ({"more": 1}, "unknown fields ['more']"),
-        ({}, "occurs twice"),
-    ],
+@given(
+    st.lists(
+        st.tuples(st.integers(0, 1), st.integers(0, 2), st.integers(1, 40)),
+        unique=True,
+        min_size=1,
+    ),
+    st.randoms(use_true_random=False),
 )
-def test_a_broken_line_is_named(good, cli, release_dir, change, said):
-    path, record, _ = good
-    first, second = asdict(record), asdict(record) | change
-    if change and set(change) != {"question_id"}:
-        first |= {"question_id": "q05", "chosen_value": ROWS["q05"]["option_values"][2]}
-    path.write_text(json.dumps(first) + "\n" + json.dumps(second) + "\n")
-    code, out, err = cli("score", path, release_dir)
-    assert (code, out, err.count("\n")) == (2, "", 1)
-    assert f"{path}: line 2: " in err
-    assert said in err
+def test_figures_of_answers_agree_with_plain_counting(keys, random):
+    rows = []
+    for run, variant, item in keys:
+        outcome = random.choice(OUTCOMES)
+        score = random.randint(1, 6) if outcome == "ok" else None
+        rows.append(answer_row(run=run, variant=variant, item=item, outcome=outcome, score=score))
+    found = named_figures(table_of(rows, "answer"), "answer")
+    valid = [row for row in rows if row["outcome"] == "ok"]
+    assert found["n"] == len(rows)
+    for outcome in OUTCOMES:
+        share = sum(row["outcome"] == outcome for row in rows) / len(rows)
+        assert found[f"rate_{outcome}"] == pytest.approx(share)
+
+    def scored(wanted):  # a score is the mean over prompts of the mean over runs
+        per_prompt = []
+        for variant in sorted({row["variant"] for row in valid}):
+            per_run = [
+                mean(
+                    [
+                        r["score"]
+                        for r in valid
+                        if (r["run"], r["variant"]) == (run, variant) and r["item"] in wanted
+                    ]
+                )
+                for run in sorted({row["run"] for row in valid})
+            ]
+            per_prompt.append(mean([score for score in per_run if score is not None]))
+        return mean([score for score in per_prompt if score is not None])
+
+    wanted = {f"declared_{value}": scored(items) for value, items in KEY.items()}
+    wanted["mrat"] = scored(range(1, 41))
+    for name, score in wanted.items():
+        assert found.get(name) == (None if score is None else pytest.approx(score))
 
 
-@pytest.mark.parametrize(
-    "text", [b"", b"{", b"\n", b"[1]\n", b"\xff\n", b"[" * 100_000], ids=range(6)
-)
-def test_a_broken_file_is_named(tmp_path, cli, release_dir, text):
-    path = tmp_path / "p.jsonl"
-    path.write_bytes(text)
-    code, out, err = cli("score", path, release_dir)
-    assert (code, out, err.count("\n")) == (2, "", 1)
-    assert str(path) in err
+def test_no_valid_answer_gives_no_figure():
+    row = choice_row(outcome="invalid", choice=None, letter=None)
+    table = table_of([row], "choice")
+    named = named_figures(table, "choice")
+    assert named == {
+        "n": 1,
+        "rate_ok": 0,
+        "rate_invalid": 1,
+        "rate_refused": 0,
+        "rate_truncated": 0,
+        "accuracy_all": 0,
+    }
+
+
+def test_every_value_is_named_in_circle_order():
+    assert list(KEY) == VALUES

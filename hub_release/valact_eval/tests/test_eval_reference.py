@@ -3,8 +3,8 @@ import json
 import numpy as np
 import pytest
 
+from valact_eval.key import KEY, VALUES
 from valact_eval.stats import reference
-from valact_eval.stats.circle import PVQ40_KEY, VALUES
 
 FOUND = reference.reference()
 
@@ -89,5 +89,5 @@ def test_reference_command(cli):
 
 
 def test_the_key_gives_each_item_to_one_value():
-    assert tuple(PVQ40_KEY) == VALUES
-    assert sorted(item for items in PVQ40_KEY.values() for item in items) == list(range(1, 41))
+    assert tuple(KEY) == VALUES
+    assert sorted(item for items in KEY.values() for item in items) == list(range(1, 41))

@@ -60,21 +60,25 @@ def altered(column, value, row=7):
         ("task", "x", "task must be one of default, selection, adoption"),
         ("task", None, "task is missing"),
         ("outcome", "fine", "outcome must be one of ok, invalid"),
-        ("outcome", "refused", "a choice exactly if the outcome is ok"),
-        ("choice", None, "a choice exactly if the outcome is ok"),
-        ("choice", 4, "choice must be 0-3"),
-        ("target_index", None, "there must be a target_index except in"),
-        ("target_index", 4, "target_index must be 0-3"),
-        ("order", [0, 1, 2], "order must have four entries"),
+        ("outcome", "refused", "choice must be null unless outcome is ok"),
+        ("choice", None, "choice is missing under outcome ok"),
+        ("choice", 4, "choice must be 0..3"),
+        ("target_index", None, "target_index is missing"),
+        ("target_index", 4, "target_index must be 0..3"),
+        ("order", [0, 1, 2], "order must be a permutation"),
         ("order", [0, 1, 2, 2], "order must be a permutation"),
         ("order", [1, 2, 3, 4], "order must be a permutation"),
-        ("option_values", ["power", "wealth", "security", "tradition"], "values of the release"),
-        ("option_values", ["power", None, "security", "tradition"], "values of the release"),
+        (
+            "option_values",
+            ["power", "wealth", "security", "tradition"],
+            "option_values must be among",
+        ),
+        ("option_values", ["power", None, "security", "tradition"], "must have four entries"),
         ("option_ids", ["a", "a", "b", "c"], "option_ids must differ"),
-        ("option_ids", ["a", None, "b", "c"], "option_ids has an empty entry"),
+        ("option_ids", ["a", None, "b", "c"], "option_ids must have four entries"),
         ("option_generators", ["g", "g", "g"], "option_generators must have four"),
         ("option_words", [3, 0, 5, 6], "option_words must be 1 or more"),
-        ("scenario_id", "elsewhere", "another scenario_id"),
+        ("scenario_id", "elsewhere", "another scenario_id than in an earlier row"),
     ],
 )
 def test_a_broken_row_is_named(column, value, said):
@@ -87,7 +91,7 @@ def test_a_broken_row_is_named(column, value, said):
 
 
 def test_other_faults_of_the_table():
-    with pytest.raises(ValactError, match="the question is answered twice"):
+    with pytest.raises(ValactError, match="comes twice"):
         read_choices(pl.concat([CHOICES, CHOICES[5:6]]))
     with pytest.raises(ValactError, match="no column order"):
         read_choices(CHOICES.drop("order"))
@@ -110,12 +114,12 @@ def test_questionnaire_scores_stand_at_their_items():
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ({"item": 41}, "item must be 1-40"),
-        ({"score": 7, "outcome": "ok"}, "score must be 1-6"),
-        ({"score": None, "outcome": "ok"}, "a score exactly if"),
-        ({"score": 3, "outcome": "refused"}, "a score exactly if"),
+        ({"item": 41}, "item must be 1..40"),
+        ({"score": 7, "outcome": "ok"}, "score must be 1..6"),
+        ({"score": None, "outcome": "ok"}, "score is missing under outcome ok"),
+        ({"score": 3, "outcome": "refused"}, "score must be null unless outcome is ok"),
         ({"outcome": "?"}, "outcome must be one of"),
-        ({"item": 2}, "answered twice in one run"),
+        ({"item": 2}, "comes twice"),
         ({"instrument": "another"}, "two instruments"),
     ],
 )

@@ -1,6 +1,6 @@
-"""Evaluation of language models on VALACT-15K (first form)."""
+"""Evaluation of language models on VALACT-15K."""
 
 from valact_eval.errors import ValactError
 
 __all__ = ["ValactError", "__version__"]
-__version__ = "0.1.0"
+__version__ = "0.2.0"

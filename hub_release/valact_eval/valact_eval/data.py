@@ -1,19 +1,21 @@
 """Reads a VALACT-15K release: its questions and its ten values."""
 
+import hashlib
 import json
 import logging
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from valact_eval.errors import ValactError
+from valact_eval.key import KEY
 
 LETTERS = ("A", "B", "C", "D")
 DEFAULT_DATA = "hub_release/dist"
-_HUB_NAME = re.compile(r"[\w.-]+/[\w.-]+")
+_HUB_NAME = re.compile(r"([\w.-]+/[\w.-]+)(?:@([\w./-]+))?")
 
 
 @dataclass(frozen=True)
@@ -27,18 +29,28 @@ class Value:
 
 @dataclass(frozen=True)
 class Question:
-    """One question: a scenario and four options in letter order A-D.
+    """One question: a scenario and four options in the order in which they were dealt.
 
-    ``options`` and ``option_values`` have length 4; ``target_index`` is 0..3 and
-    ``option_values[target_index] == target_value``.
+    What is said of options has length 4; ``target_index`` is 0..3 and
+    ``option_values[target_index] == target_value``. ``place`` orders scenarios as dealt.
     """
 
     question_id: str
+    scenario_id: str
+    domain: str
     scenario: str
     options: tuple[str, ...]
+    option_ids: tuple[str, ...]
     option_values: tuple[str, ...]
+    option_generators: tuple[str, ...]
     target_value: str
     target_index: int
+    place: int
+
+    @property
+    def option_words(self) -> tuple[int, ...]:
+        """Words of each option."""
+        return tuple(len(text.split()) for text in self.options)
 
 
 @dataclass(frozen=True)
@@ -49,12 +61,45 @@ class Release:
     questions: Mapping[str, Question]
     values: Mapping[str, Value]
 
+    @property
+    def digest(self) -> str:
+        """First half of the SHA-256 of all questions and values: the same data, the same digest."""
+        rows = sorted(self.questions.items()), list(self.values.items())
+        return hashlib.sha256(repr(rows).encode("utf-8", "replace")).hexdigest()[:32]
+
+    def pick(
+        self,
+        domains: Sequence[str] = (),
+        limit: int | None = None,
+        scenarios: int | None = None,
+    ) -> tuple[Question, ...]:
+        """Part of the questions, in file order.
+
+        Args:
+            domains: only these; all if there are none.
+            limit: only the first so many questions.
+            scenarios: only the questions of the first so many scenarios, as they were dealt.
+
+        Raises:
+            ValactError: a domain that no question has.
+        """
+        known = sorted({question.domain for question in self.questions.values()})
+        if unknown := [name for name in domains if name not in known]:
+            raise ValactError(f"--domain {unknown[0]}: no such domain; give {', '.join(known)}")
+        found = [q for q in self.questions.values() if not domains or q.domain in domains]
+        if scenarios is not None:
+            dealt = sorted(found, key=lambda question: question.place)
+            first = set(list(dict.fromkeys(q.scenario_id for q in dealt))[:scenarios])
+            found = [question for question in found if question.scenario_id in first]
+        return tuple(found[:limit])
+
 
 def load_release(source: str) -> Release:
     """Reads the test questions and the values of a release.
 
     Args:
-        source: a release folder, or the ``owner/name`` of a dataset on the hub.
+        source: a release folder, or the ``owner/name`` of a dataset on the hub, perhaps with
+            ``@`` and a tag or commit.
 
     Raises:
         ValactError: no such folder or dataset, no ``questions`` config or ``test`` split,
@@ -102,13 +147,22 @@ def _quiet() -> Iterator[None]:
             datasets.enable_progress_bars()
 
 
+def _hub(source: str) -> tuple[str, str | None]:
+    match = None if Path(source).is_dir() else _HUB_NAME.fullmatch(source)
+    return (match[1], match[2]) if match else (source, None)
+
+
 def _rows(source: str) -> list[dict[str, Any]]:
     import datasets
 
     with _quiet():
         try:
             # streamed, since the cache of `datasets` 5.2 gives a rebuilt folder's old rows again
-            return list(datasets.load_dataset(source, "questions", split="test", streaming=True))
+            name, revision = _hub(source)
+            found = datasets.load_dataset(
+                name, "questions", split="test", streaming=True, revision=revision
+            )
+            return list(found)
         # anything goes wrong inside `datasets` in its own way, and all of it is about `source`
         except Exception as error:
             raise ValactError(
@@ -125,7 +179,10 @@ def _values(source: str, local: bool) -> dict[str, Value]:
 
         try:
             with _quiet():
-                path = Path(hf_hub_download(source, "values.json", repo_type="dataset"))
+                name, revision = _hub(source)
+                path = Path(
+                    hf_hub_download(name, "values.json", repo_type="dataset", revision=revision)
+                )
         # like `datasets`, it fails in many ways, and all of them are about `source`
         except Exception as error:
             raise ValactError(
@@ -141,6 +198,8 @@ def _values(source: str, local: bool) -> dict[str, Value]:
             value = Value(entry["id"], entry["name"], entry["definition"])
             if not all(isinstance(x, str) and x for x in (value.id, value.name, value.definition)):
                 raise ValueError(f"not three texts: {entry!r}")
+            if value.id not in KEY:
+                raise ValueError(f"{value.id!r} is none of {', '.join(KEY)}")
             values[value.id] = value
     except FileNotFoundError as error:
         raise ValactError(f"{path}: missing; is {source} a built VALACT-15K release?") from error
@@ -153,10 +212,10 @@ def _question(row: Mapping[str, Any], values: Mapping[str, Value], where: str) -
     def bad(what: str) -> ValactError:
         return ValactError(f"{where}: {what}; rebuild the release")
 
-    for column in ("question_id", "scenario", "target_value"):
+    for column in ("question_id", "scenario_id", "domain", "scenario", "target_value"):
         if not isinstance(row.get(column), str) or not row[column].strip():
             raise bad(f"column {column} must be a text")
-    for column in ("options", "option_values"):
+    for column in ("options", "option_ids", "option_values", "option_generators"):
         cell = row.get(column)
         if (
             not isinstance(cell, list)
@@ -164,6 +223,8 @@ def _question(row: Mapping[str, Any], values: Mapping[str, Value], where: str) -
             or not all(isinstance(x, str) for x in cell)
         ):
             raise bad(f"column {column} must hold four texts")
+    if len(set(row["option_ids"])) != 4:
+        raise bad("option_ids must differ")
     if unknown := set(row["option_values"]) - set(values):
         raise bad(f"option_values {sorted(unknown)} are not in values.json")
     target = row.get("target_index")
@@ -171,11 +232,19 @@ def _question(row: Mapping[str, Any], values: Mapping[str, Value], where: str) -
         raise bad("column target_index must be 0, 1, 2 or 3")
     if row["option_values"][target] != row["target_value"]:
         raise bad("target_value is not the value of the option at target_index")
+    place = row.get("slot", 0)
+    if type(place) is not int:
+        raise bad("column slot must be a whole number")
     return Question(
         question_id=row["question_id"],
+        scenario_id=row["scenario_id"],
+        domain=row["domain"],
         scenario=row["scenario"],
         options=tuple(row["options"]),
+        option_ids=tuple(row["option_ids"]),
         option_values=tuple(row["option_values"]),
+        option_generators=tuple(row["option_generators"]),
         target_value=row["target_value"],
         target_index=target,
+        place=place,
     )

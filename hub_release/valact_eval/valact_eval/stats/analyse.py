@@ -10,10 +10,10 @@ import polars as pl
 from threadpoolctl import threadpool_limits
 
 from valact_eval.errors import ValactError
+from valact_eval.key import KEY
 from valact_eval.stats.agreement import Agreement, agreement
 from valact_eval.stats.bias import Bias, bias
 from valact_eval.stats.ceiling import Ceiling, ceiling
-from valact_eval.stats.circle import PVQ40_KEY
 from valact_eval.stats.circumplex import Circumplex, circumplex
 from valact_eval.stats.declared import (
     Alpha,
@@ -102,7 +102,7 @@ class Settings:
     people: Collection[str] = ()
     groups: Mapping[str, str] | None = None
     families: Mapping[str, str] | None = None
-    key: Key = field(default_factory=lambda: PVQ40_KEY)
+    key: Key = field(default_factory=lambda: KEY)
     match_length: int | None = None
     draws: int = 2000
     seed: int = 0
@@ -118,8 +118,8 @@ def analyse(
     """Computes everything for the respondents of the tables.
 
     Args:
-        choices: the predictions table, see ``table.CHOICE_COLUMNS``; None for declared values only.
-        answers: the questionnaire table, see ``table.ANSWER_COLUMNS``; None without one.
+        choices: the predictions table, see ``predictions.CHOICES``; None for declared values only.
+        answers: the questionnaire table, see ``predictions.ANSWERS``; None without one.
         settings: how; the default ones if None.
         progress: is told what is being worked on.
 

@@ -6,7 +6,7 @@ from typing import Final
 
 import numpy as np
 
-from valact_eval.stats.circle import PVQ40_KEY, VALUES
+from valact_eval.key import KEY, VALUES
 from valact_eval.stats.declared import Key
 from valact_eval.stats.enacted import correlate, counts
 from valact_eval.stats.estimate import (
@@ -48,7 +48,7 @@ class Ceiling:
 
 
 def ceiling(
-    table: Choices, answers: Answers, raw: Estimate, key: Key = PVQ40_KEY, seed: int = 0
+    table: Choices, answers: Answers, raw: Estimate, key: Key = KEY, seed: int = 0
 ) -> Ceiling:
     """The ceiling of ``raw``, a Pearson r of enacted shares and declared scores."""
     enacted = enacted_reliability(table, seed)
@@ -78,7 +78,7 @@ def enacted_reliability(table: Choices, seed: int = 0) -> float | None:
     return _stepped_up(shares(halves), shares(~halves)) if len(present) > 1 else None
 
 
-def run_reliability(answers: Answers, key: Key = PVQ40_KEY, seed: int = 0) -> float | None:
+def run_reliability(answers: Answers, key: Key = KEY, seed: int = 0) -> float | None:
     """Reliability of the declared scores, from halves of the runs."""
     if len(answers.runs) < 2:
         return None
@@ -96,7 +96,7 @@ def run_reliability(answers: Answers, key: Key = PVQ40_KEY, seed: int = 0) -> fl
     return _stepped_up(scores(halves), scores(~halves))
 
 
-def item_reliability(answers: Answers, key: Key = PVQ40_KEY, seed: int = 0) -> float | None:
+def item_reliability(answers: Answers, key: Key = KEY, seed: int = 0) -> float | None:
     """Reliability of the declared scores, from halves of each value's items."""
     items = mean_over(mean_over(answers.scores, 0), 0)
     one, two = np.empty((SPLITS, 10)), np.empty((SPLITS, 10))

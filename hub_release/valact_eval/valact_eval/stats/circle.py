@@ -4,13 +4,6 @@ import math
 from collections.abc import Mapping
 from typing import Final
 
-from valact_eval.key import KEY, VALUES
-
-__all__ = ["ANGLES", "AXES", "HIGHER_ORDER", "PVQ40_KEY", "VALUES"]
-
-PVQ40_KEY: Final[Mapping[str, tuple[int, ...]]] = KEY
-"""Items (1-40) of each value in the PVQ-40. No item is reversed."""
-
 # Nine wedges: conformity and tradition share one (tradition stands outside it).
 _WEDGE: Final = (0, 1, 2, 3, 4, 5, 6, 6, 7, 8)
 ANGLES: Final = tuple(2 * math.pi * wedge / 9 for wedge in _WEDGE)

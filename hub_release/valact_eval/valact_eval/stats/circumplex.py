@@ -6,7 +6,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from valact_eval.stats.circle import ANGLES, AXES, HIGHER_ORDER, VALUES
+from valact_eval.key import VALUES
+from valact_eval.stats.circle import ANGLES, AXES, HIGHER_ORDER
 from valact_eval.stats.estimate import (
     RUNS,
     SCENARIOS,

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import stats
 
-from valact_eval.stats.circle import PVQ40_KEY, VALUES
+from valact_eval.key import KEY, VALUES
 from valact_eval.stats.estimate import (
     RUNS,
     Estimate,
@@ -64,7 +64,7 @@ class Alpha:
     over: str = "respondents; items fixed"
 
 
-def value_scores(answers: Answers, key: Key = PVQ40_KEY) -> Floats:
+def value_scores(answers: Answers, key: Key = KEY) -> Floats:
     """Mean of each value's items: runs x prompts x 10; items without a score are left out."""
     columns = [answers.scores[:, :, np.asarray(key[value]) - 1] for value in VALUES]
     return np.stack([mean_over(column, 2) for column in columns], axis=2)
@@ -76,20 +76,18 @@ def run_bootstrap(answers: Answers, draws: int, seed: int) -> Bootstrap:
     return bootstrap(ids, draws, seed, "runs")
 
 
-def profile(answers: Answers, boot: Bootstrap, key: Key = PVQ40_KEY) -> Profile:
+def profile(answers: Answers, boot: Bootstrap, key: Key = KEY) -> Profile:
     """Raw declared scores; with one run the draws do not vary."""
     return _profile(value_scores(answers, key), boot)
 
 
-def centred_profile(answers: Answers, boot: Bootstrap, key: Key = PVQ40_KEY) -> Profile:
+def centred_profile(answers: Answers, boot: Bootstrap, key: Key = KEY) -> Profile:
     """Declared scores less the mean of all items of the same run."""
     mean = mean_over(answers.scores, 2)[:, :, None]
     return _profile(value_scores(answers, key) - mean, boot)
 
 
-def declared(
-    answers: Answers, boot: Bootstrap, key: Key = PVQ40_KEY, level: float = 0.95
-) -> Declared:
+def declared(answers: Answers, boot: Bootstrap, key: Key = KEY, level: float = 0.95) -> Declared:
     """Declared values with intervals from resampling runs (none for a single run)."""
     scores = value_scores(answers, key)
     mean = mean_over(answers.scores, 2)[:, :, None]
@@ -123,9 +121,7 @@ def declared(
     )
 
 
-def alphas(
-    people: Sequence[Answers], key: Key = PVQ40_KEY, level: float = 0.95
-) -> tuple[Alpha, ...]:
+def alphas(people: Sequence[Answers], key: Key = KEY, level: float = 0.95) -> tuple[Alpha, ...]:
     """Alpha of each value across respondents (three or more), each with its mean of runs.
 
     Across the runs of one respondent alpha would measure the noise of its answers, not how

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from valact_eval.stats.circle import VALUES
+from valact_eval.key import VALUES
 from valact_eval.stats.estimate import (
     Estimate,
     Floats,

@@ -8,7 +8,7 @@ from typing import Final, Literal
 import numpy as np
 from scipy import stats
 
-from valact_eval.stats.circle import VALUES
+from valact_eval.key import VALUES
 from valact_eval.stats.enacted import correlate, ranks
 from valact_eval.stats.estimate import (
     SCENARIOS,

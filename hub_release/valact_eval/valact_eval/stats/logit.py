@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import stats
 
-from valact_eval.stats.circle import VALUES
+from valact_eval.key import VALUES
 from valact_eval.stats.estimate import (
     SCENARIOS,
     Bools,
@@ -122,12 +122,16 @@ def fit(table: Choices) -> Fit:
         if np.abs(move).max() < 1e-9:
             break
     p = chances(x, theta)
-    scores = sum_by(rows.scenario, len(rows.scenarios), picked - _mean(x, p))
+    # scenarios that only others were asked stay out of the algebra, so that they change no digit
+    present, code = np.unique(rows.scenario, return_inverse=True)
+    scores = sum_by(code, len(present), picked - _mean(x, p))
+    influence = np.zeros((len(rows.scenarios), x.shape[2]))
+    influence[present] = np.linalg.solve(hessian, scores.T).T
     chosen = np.take_along_axis(p, rows.choice[:, None], 1)
     return Fit(
         theta=theta,
         used=used,
-        influence=np.linalg.solve(hessian, scores.T).T,
+        influence=influence,
         log_likelihood=float(np.log(chosen).sum()),
         n=rows.n,
         clusters=rows.clusters,
@@ -240,6 +244,7 @@ def _letter_p(fitted: Fit) -> float | None:
         return None
     part = fitted.influence[:, 10:13] - fitted.influence[:, 13:14]
     effect = fitted.theta[10:13] - fitted.theta[13]
+    part = part[part.any(axis=1)]
     cover = part.T @ part * fitted.clusters / (fitted.clusters - 1)
     wald = float(effect @ np.linalg.solve(cover, effect))
     # F rather than chi-square: the clusters are finite

@@ -5,7 +5,7 @@ from itertools import combinations
 
 import numpy as np
 
-from valact_eval.stats.circle import VALUES
+from valact_eval.key import VALUES
 from valact_eval.stats.enacted import correlate, counts
 from valact_eval.stats.estimate import Estimate, Floats, Ints, number, ratio
 from valact_eval.stats.resample import Bootstrap, rate

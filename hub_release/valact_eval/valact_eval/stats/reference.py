@@ -10,7 +10,7 @@ from typing import Final
 import numpy as np
 import polars as pl
 
-from valact_eval.stats.circle import VALUES
+from valact_eval.key import VALUES
 from valact_eval.stats.enacted import correlate, ranks
 from valact_eval.stats.estimate import Floats, holm
 from valact_eval.stats.gap import fisher

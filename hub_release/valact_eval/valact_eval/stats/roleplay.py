@@ -7,7 +7,7 @@ from itertools import combinations
 import numpy as np
 from scipy import stats
 
-from valact_eval.stats.circle import VALUES
+from valact_eval.key import VALUES
 from valact_eval.stats.estimate import (
     Bools,
     Estimate,

@@ -11,7 +11,7 @@ from typing import Final
 import numpy as np
 
 from valact_eval.errors import ValactError
-from valact_eval.stats.circle import PVQ40_KEY
+from valact_eval.key import KEY
 from valact_eval.stats.declared import Key, value_scores
 from valact_eval.stats.enacted import correlate
 from valact_eval.stats.estimate import Floats, Ints, number
@@ -104,7 +104,7 @@ def short_profiles(
     items: int,
     times: int = TIMES,
     seed: int = 0,
-    key: Key = PVQ40_KEY,
+    key: Key = KEY,
     per_scenario: int | None = None,
 ) -> tuple[Floats, Floats | None]:
     """Enacted shares (times x 10) from ``items`` answers each, and declared scores of one run.
@@ -152,7 +152,7 @@ def matched_length(
     items: int,
     times: int = TIMES,
     seed: int = 0,
-    key: Key = PVQ40_KEY,
+    key: Key = KEY,
     per_scenario: int | None = None,
 ) -> MatchedLength:
     """A model as if it had answered only ``items`` questions and one questionnaire."""
@@ -172,7 +172,7 @@ def contrast(
     items: int | None,
     times: int = TIMES,
     seed: int = 0,
-    key: Key = PVQ40_KEY,
+    key: Key = KEY,
 ) -> HumanContrast:
     """Compares people with a model at a length of ``items`` questions.
 

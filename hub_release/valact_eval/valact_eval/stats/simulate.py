@@ -13,7 +13,7 @@ from typing import Final
 import numpy as np
 import polars as pl
 
-from valact_eval.stats.circle import PVQ40_KEY, VALUES
+from valact_eval.key import KEY, VALUES
 from valact_eval.stats.estimate import Bools, Floats, Ints
 
 GENERATORS: Final = ("gpt-4o", "qwen2.5-72b")
@@ -159,7 +159,7 @@ def answer(
     """The respondent's questionnaire table: ``runs`` x ``variants`` x 40 scores."""
     expected = np.zeros(40)
     for value, score in zip(VALUES, respondent.declared, strict=True):
-        expected[np.array(PVQ40_KEY[value]) - 1] = score
+        expected[np.array(KEY[value]) - 1] = score
     noisy = expected + rng.normal(0, respondent.score_sd, (runs, variants, 40))
     scores = np.clip(np.rint(noisy), 1, 6).astype(np.int64)
     run, variant, item = (grid.ravel() for grid in np.indices(scores.shape))

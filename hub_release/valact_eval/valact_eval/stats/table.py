@@ -13,41 +13,22 @@ import numpy as np
 import polars as pl
 
 from valact_eval.errors import ValactError
-from valact_eval.stats.circle import PVQ40_KEY, VALUES
+from valact_eval.key import ITEMS, KEY, VALUES
+from valact_eval.predictions import (
+    ANSWERS,
+    CHOICES,
+    OUTCOMES,
+    fault_between,
+    fault_of_a_row,
+)
 from valact_eval.stats.estimate import Bools, Floats, Ints
 
-TASKS: Final = ("default", "selection", "adoption")
-OUTCOMES: Final = ("ok", "invalid", "refused", "truncated")
-ITEMS: Final = 40
-
-CHOICE_COLUMNS: Final[Mapping[str, Any]] = {
-    "respondent": pl.String(),
-    "task": pl.String(),
-    "question_id": pl.String(),
-    "scenario_id": pl.String(),
-    "domain": pl.String(),
-    "variant": pl.Int64(),
-    "order": pl.List(pl.Int64()),
-    "outcome": pl.String(),
-    "choice": pl.Int64(),
-    "target_index": pl.Int64(),
-    "option_ids": pl.List(pl.String()),
-    "option_values": pl.List(pl.String()),
-    "option_generators": pl.List(pl.String()),
-    "option_words": pl.List(pl.Int64()),
-}
-"""Columns read from a predictions table; others are left alone."""
-
-ANSWER_COLUMNS: Final[Mapping[str, Any]] = {
-    "respondent": pl.String(),
-    "instrument": pl.String(),
-    "run": pl.Int64(),
-    "variant": pl.Int64(),
-    "item": pl.Int64(),
-    "outcome": pl.String(),
-    "score": pl.Int64(),
-}
-"""Columns read from a questionnaire table."""
+_NAMES: Final = {"choice": "predictions", "answer": "questionnaire"}
+_CHOICE_COLUMNS: Final = (
+    *("respondent", "task", "question_id", "scenario_id", "domain", "variant", "order"),
+    *("outcome", "choice", "target_index"),
+    *("option_ids", "option_values", "option_generators", "option_words"),
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -134,10 +115,8 @@ def read_choices(frame: pl.DataFrame) -> tuple[Choices, ...]:
     Raises:
         ValactError: a column is missing or of another type, or a row contradicts itself.
     """
-    rows = _columns(frame, CHOICE_COLUMNS, "predictions", optional={"choice", "target_index"})
-    _check_choices(rows)
+    rows = _checked(frame, "choice", {name: CHOICES[name] for name in _CHOICE_COLUMNS})
     rows = rows.sort("respondent", "task", "question_id", "target_index", "variant", "row")
-    _check_options(rows)
     names = {
         column: sorted(rows[column].unique()) for column in ("scenario_id", "question_id", "domain")
     }
@@ -179,7 +158,7 @@ def read_choices(frame: pl.DataFrame) -> tuple[Choices, ...]:
 
 
 def read_answers(
-    frame: pl.DataFrame, key: Mapping[str, Sequence[int]] = PVQ40_KEY
+    frame: pl.DataFrame, key: Mapping[str, Sequence[int]] = KEY
 ) -> tuple[Answers, ...]:
     """One table for each respondent, in their order.
 
@@ -189,23 +168,14 @@ def read_answers(
     """
     if set(key) != set(VALUES) or sorted(i for v in key.values() for i in v) != [*range(1, 41)]:
         raise ValactError("scoring key: it must give each of items 1-40 to one of the ten values")
-    rows = _columns(frame, ANSWER_COLUMNS, "questionnaire", optional={"score"})
-    _refuse(
-        rows,
-        "questionnaire",
-        {
-            f"outcome must be one of {', '.join(OUTCOMES)}": ~pl.col("outcome").is_in(OUTCOMES),
-            "item must be 1-40": ~pl.col("item").is_between(1, ITEMS),
-            "score must be 1-6": ~pl.col("score").is_between(1, 6),
-            "there must be a score exactly if the outcome is ok": pl.col("score").is_not_null()
-            != (pl.col("outcome") == "ok"),
-            "the item is answered twice in one run": pl.struct(
-                "respondent", "run", "variant", "item"
-            ).is_duplicated(),
-            "a respondent has two instruments; score them apart": pl.col("instrument")
-            != pl.col("instrument").first().over("respondent"),
-        },
-    )
+    rows = _checked(frame, "answer", ANSWERS)
+    two = rows.select(
+        pl.col("instrument") != pl.col("instrument").first().over("respondent")
+    ).to_series()
+    if two.any():
+        raise _fault(
+            rows, "answer", two.arg_true()[0], "a respondent has two instruments; score them apart"
+        )
     found = []
     for (respondent,), part in rows.group_by("respondent"):
         runs, variants = (sorted(part[name].unique()) for name in ("run", "variant"))
@@ -233,93 +203,29 @@ def read_answers(
     return tuple(sorted(found, key=lambda answers: answers.respondent))
 
 
-def _columns(
-    frame: pl.DataFrame, columns: Mapping[str, Any], what: str, optional: set[str]
-) -> pl.DataFrame:
+def _checked(frame: pl.DataFrame, kind: str, columns: Mapping[str, Any]) -> pl.DataFrame:
+    """These columns, with the number of the row, once they keep the rules of the schema."""
+    what = _NAMES[kind]
     if missing := [name for name in columns if name not in frame.columns]:
         raise ValactError(f"{what}: no column {missing[0]}; write the file with valact-eval run")
     if not frame.height:
         raise ValactError(f"{what}: no rows; run valact-eval run first")
     try:
-        rows = frame.select(pl.col(name).cast(kind) for name, kind in columns.items())
-        rows = rows.with_row_index("row", offset=1)
+        rows = frame.select(pl.col(name).cast(type_) for name, type_ in columns.items())
     except pl.exceptions.PolarsError as error:
         raise ValactError(f"{what}: a column has a wrong type: {error}") from error
-    _refuse(
-        rows,
-        what,
-        {f"{name} is missing": pl.col(name).is_null() for name in columns if name not in optional},
+    if found := fault_of_a_row(rows, kind) or fault_between(rows, kind):
+        raise _fault(rows, kind, *found)
+    return rows.with_row_index("row", offset=1)
+
+
+def _fault(rows: pl.DataFrame, kind: str, row: int, said: str) -> ValactError:
+    cells = rows.row(row, named=True)
+    about = cells.get("question_id") or f"item {cells.get('item')}"
+    return ValactError(
+        f"{_NAMES[kind]}: row {row + 1} ({cells['respondent']}, {about}): {said}; "
+        "remove the row or run again"
     )
-    return rows
-
-
-def _check_choices(rows: pl.DataFrame) -> None:
-    task, choice, target = pl.col("task"), pl.col("choice"), pl.col("target_index")
-    _refuse(
-        rows,
-        "predictions",
-        {
-            f"task must be one of {', '.join(TASKS)}": ~task.is_in(TASKS),
-            f"outcome must be one of {', '.join(OUTCOMES)}": ~pl.col("outcome").is_in(OUTCOMES),
-            **{
-                f"{name} must have four entries": pl.col(name).list.len() != 4
-                for name in ("option_ids", "option_values", "option_generators", "option_words")
-            },
-            "order must have four entries": pl.col("order").list.len() != 4,
-            "there must be a choice exactly if the outcome is ok": choice.is_not_null()
-            != (pl.col("outcome") == "ok"),
-            "choice must be 0-3": ~choice.is_between(0, 3),
-            "there must be a target_index except in the task default": target.is_not_null()
-            == (task == "default"),
-            "target_index must be 0-3": ~target.is_between(0, 3),
-        },
-    )
-
-
-def _check_options(rows: pl.DataFrame) -> None:
-    """Checks the lists, flat since that is faster; the rows must be sorted by their key."""
-
-    def fours(name: str, fault: pl.Expr) -> Bools:
-        flat = rows.select(pl.col(name).explode()).select(fault.fill_null(value=True))
-        return np.asarray(_four(flat.to_series().to_numpy()).any(axis=1))
-
-    for name in ("option_ids", "option_generators"):
-        _refuse_rows(rows, fours(name, pl.col(name).is_null()), f"{name} has an empty entry")
-    unknown = fours("option_values", ~pl.col("option_values").is_in(VALUES))
-    _refuse_rows(rows, unknown, "option_values must be values of the release")
-    words = fours("option_words", pl.col("option_words") < 1)
-    _refuse_rows(rows, words, "option_words must be 1 or more")
-    outside = fours("order", ~pl.col("order").is_between(0, 3))
-    _refuse_rows(rows, outside, "order must be a permutation of 0-3")
-    order = np.sort(_four(_ints(rows["order"].explode())), axis=1)
-    _refuse_rows(rows, (order != np.arange(4)).any(axis=1), "order must be a permutation of 0-3")
-    options = np.sort(_option_codes(rows), axis=1)
-    same = (options[:, 1:] == options[:, :-1]).any(axis=1)
-    _refuse_rows(rows, same, "option_ids must differ")
-    keys = ("respondent", "task", "question_id", "target_index", "variant")
-    again = rows.select(pl.all_horizontal(pl.col(k).eq_missing(pl.col(k).shift()) for k in keys))
-    _refuse_rows(rows, again.to_series().to_numpy(), "the question is answered twice")
-    scenario = rows.group_by("question_id").agg(pl.col("scenario_id").n_unique())
-    if (torn := scenario.filter(pl.col("scenario_id") > 1)).height:
-        names = rows["question_id"].is_in(torn["question_id"].implode()).to_numpy()
-        _refuse_rows(rows, names, "the question has another scenario_id elsewhere")
-
-
-def _refuse(rows: pl.DataFrame, what: str, faults: Mapping[str, pl.Expr]) -> None:
-    """Raises for the first row with the first of the faults that there is."""
-    marked = rows.select(fault.fill_null(value=False).alias(name) for name, fault in faults.items())
-    for name in faults:
-        _refuse_rows(rows, marked[name].to_numpy(), name, what)
-
-
-def _refuse_rows(rows: pl.DataFrame, bad: Bools, fault: str, what: str = "predictions") -> None:
-    if bad.any():
-        row = rows.row(int(np.argmax(bad)), named=True)
-        about = row.get("question_id") or f"item {row.get('item')}"
-        raise ValactError(
-            f"{what}: row {row['row']} ({row['respondent']}, {about}): {fault}; "
-            "remove the row or run again"
-        )
 
 
 def _option_codes(rows: pl.DataFrame) -> Ints:

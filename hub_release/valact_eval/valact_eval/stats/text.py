@@ -1,7 +1,7 @@
 """Results as a short printed report."""
 
+from valact_eval.key import VALUES
 from valact_eval.stats.analyse import RespondentResult, Results
-from valact_eval.stats.circle import VALUES
 from valact_eval.stats.estimate import Estimate
 from valact_eval.stats.roleplay import RoleFigure
 
@@ -41,6 +41,31 @@ def lines(results: Results) -> list[str]:
     return found + [f"note: {note}" for note in results.notes]
 
 
+def domain_lines(results: Results) -> list[str]:
+    """Each respondent's enacted shares by domain, with the r of each; intervals over scenarios."""
+    found = []
+    for result in results.respondents:
+        if not result.domains:
+            continue
+        found += ["", result.respondent]
+        parts = result.domains
+        found.append(f"  {'enacted share':<24}" + "".join(f"{part.domain:<22}" for part in parts))
+        for v, value in enumerate(VALUES):
+            cells = (part.enacted.values[v].enacted_share.explain() for part in parts)
+            found.append(f"  {value:<24}" + "".join(f"{cell:<22}" for cell in cells))
+        rows = {
+            "valid answers": [f"{part.n:,}" for part in parts],
+            "r with all domains": [_number(part.r_with_overall) for part in parts],
+            "declared-enacted r": [
+                "n/a" if part.declared_pearson is None else part.declared_pearson.explain(2)
+                for part in parts
+            ],
+        }
+        for name, cells_ in rows.items():
+            found.append(f"  {name:<24}" + "".join(f"{cell:<22}" for cell in cells_))
+    return [line.rstrip() for line in found[1:]] or ["no valid answer in the task default"]
+
+
 def _respondent(result: RespondentResult) -> list[str]:
     found = ["", result.respondent]
     for task in result.tasks:
@@ -53,6 +78,18 @@ def _respondent(result: RespondentResult) -> list[str]:
         found.append(
             f"  {task.task}: {task.questions:,} questions x {len(task.variants)} prompts: "
             f"{became}{right}"
+        )
+    if result.declared is not None:
+        told = result.declared
+        every = sum(told.outcomes.values())
+        became = ", ".join(
+            f"{name} {count / every:.3f}"
+            for name, count in told.outcomes.items()
+            if name == "ok" or count
+        )
+        found.append(
+            f"  {told.instrument}: {told.runs} runs x {len(told.variants)} prompts: {became}; "
+            f"mean rating {told.mrat.explain(2)}"
         )
     found += _values(result)
     if result.gaps:

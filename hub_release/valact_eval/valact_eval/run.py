@@ -1,0 +1,302 @@
+"""Asks models all that is left to ask, and keeps what they answered."""
+
+import sys
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import anyio
+from inspect_ai import eval as inspect_eval
+from inspect_ai.dataset import Sample
+from inspect_ai.log import EvalLog
+from inspect_ai.model import Model
+from inspect_ai.scorer import SampleScore
+from inspect_ai.util import EarlyStop
+from pydantic import JsonValue
+
+from valact_eval.asks import Setup, Unit
+from valact_eval.cost import Meter, Price, estimate, tokens_at_most
+from valact_eval.errors import ValactError
+from valact_eval.journal import Journal
+from valact_eval.models import plain_error
+from valact_eval.rows import unpack
+from valact_eval.tasks import build_task
+
+if TYPE_CHECKING:
+    from inspect_ai.log import EvalSpec
+
+_EVERY_S = 10.0
+_FAILURES_AT_FIRST = 5
+_FAILURES_IN_A_ROW = 20
+
+
+@dataclass(frozen=True)
+class Respondent:
+    """A model to be asked, under the name that the predictions give it."""
+
+    name: str
+    model: Model
+    settings: Mapping[str, Any]
+    price: Price | None = None
+
+
+@dataclass(frozen=True)
+class Limits:
+    """How long replies may be, by task, and how they are drawn."""
+
+    max_tokens: Mapping[str, int]
+    temperature: float = 0
+    constrained: bool = False
+
+
+@dataclass
+class Tally:
+    """How a run goes, over all its tasks and respondents."""
+
+    total: int
+    meter: Meter
+    progress: bool
+    asked: int = 0
+    failed: int = 0
+    in_a_row: int = 0
+    capped: bool = False
+    last_error: str = ""
+    underway: int = 0
+    freed: anyio.Event = field(default_factory=anyio.Event)
+    _said: float = field(default_factory=time.monotonic)
+
+    @property
+    def broken(self) -> bool:
+        """Whether so much fails that to go on is of no use."""
+        at_first = self.asked == 0 and self.failed >= _FAILURES_AT_FIRST
+        return at_first or self.in_a_row >= _FAILURES_IN_A_ROW
+
+    def settle(self, key: str, usd: float) -> None:
+        """A sample ended, well or not."""
+        self.meter.settle(key, usd)
+        self.underway -= 1
+        self.freed.set()
+        self.freed = anyio.Event()
+        now = time.monotonic()
+        if self.progress and (now - self._said >= _EVERY_S):
+            self._said = now
+            failed = f", {self.failed:,} failed" if self.failed else ""
+            money = f", ${self.meter.spent:,.2f}" if self.meter.spent else ""
+            say(f"{self.asked:,} of {self.total:,} samples{failed}{money}")
+
+
+@dataclass
+class Watch:
+    """Sees every sample of one task and respondent: Inspect's ``EarlyStopping``."""
+
+    journal: Journal
+    tally: Tally
+    setup: Setup
+    respondent: Respondent
+    max_tokens: int
+    units: Mapping[str, Unit]
+
+    async def start_task(self, task: "EvalSpec", samples: list[Sample], epochs: int) -> str:
+        """Nothing is to be prepared."""
+        return "valact-eval"
+
+    async def schedule_sample(self, id: str | int, epoch: int) -> EarlyStop | None:
+        """Lets a sample start when the cap allows it, or not at all."""
+        tally, unit = self.tally, self.units[str(id)]
+        usd = self._at_most(unit)
+        while not tally.broken:
+            if tally.meter.reserve(self._key(unit), usd):
+                tally.underway += 1
+                return None
+            if not tally.underway:
+                tally.capped = True
+                return EarlyStop(id=id, epoch=epoch, reason="the cap is reached")
+            await tally.freed.wait()
+        return EarlyStop(id=id, epoch=epoch, reason="too many requests fail")
+
+    async def complete_sample(
+        self, id: str | int, epoch: int, scores: dict[str, SampleScore]
+    ) -> None:
+        """Writes a sample's rows down."""
+        unit = self.units[str(id)]
+        found = next((score.score.metadata for score in scores.values()), None)
+        if not found:  # it failed, and the solver has said so
+            return
+        usage = dict(found["usage"])
+        usd = self._usd(unit, usage)
+        self.journal.add(
+            unit, self.respondent.name, unpack(found), {"id": unit.id, **usage, "usd": usd}
+        )
+        self.tally.asked += 1
+        self.tally.in_a_row = 0
+        self.tally.settle(self._key(unit), usd or 0.0)
+
+    async def complete_task(self) -> dict[str, JsonValue]:
+        """Nothing is to be told."""
+        return {}
+
+    def failed(self, id: str, error: BaseException) -> None:
+        """A sample's request failed for good."""
+        self.tally.failed += 1
+        self.tally.in_a_row += 1
+        self.tally.last_error = f"{self.respondent.name}: {plain_error(error)}"
+        self.tally.settle(self._key(self.units[id]), 0.0)
+
+    def _key(self, unit: Unit) -> str:
+        return f"{self.respondent.name}\0{unit.task}\0{unit.id}"
+
+    def _at_most(self, unit: Unit) -> float:
+        price = self.respondent.price
+        if price is None:
+            return 0.0
+        calls = unit.calls(self.setup)
+        return price.usd(
+            sum(tokens_at_most(call.prompt) for call in calls), len(calls) * self.max_tokens
+        )
+
+    def _usd(self, unit: Unit, usage: Mapping[str, int | None]) -> float | None:
+        price = self.respondent.price
+        if price is None:
+            return None
+        if usage["input_tokens"] is None or usage["output_tokens"] is None:
+            return self._at_most(unit)  # the provider counts nothing: the most it can be
+        return price.usd(usage["input_tokens"], usage["output_tokens"])
+
+
+def ask_all(
+    setup: Setup,
+    journal: Journal,
+    respondents: Sequence[Respondent],
+    units: Mapping[str, Sequence[Unit]],
+    limits: Limits,
+    cap: float | None = None,
+    only_estimate: bool = False,
+) -> str | None:
+    """Asks every respondent what it has not answered yet.
+
+    Args:
+        setup: how they are asked.
+        journal: where answers go.
+        respondents: who is asked.
+        units: what is asked, by task.
+        limits: how replies are drawn.
+        cap: the most US dollars to spend, over all starts of the run.
+        only_estimate: ask nothing.
+
+    Returns:
+        None if all is answered, else what is missing and why, in one line.
+
+    Raises:
+        ValactError: settings that differ from those of an earlier start, a cap without
+            prices, or not one request that succeeded.
+        KeyboardInterrupt: the user stopped it.
+    """
+    if cap is not None and (bare := [r.name for r in respondents if r.price is None]):
+        raise ValactError(f"--max-cost needs the price of {bare[0]}; give --price IN/OUT")
+    left: list[tuple[Respondent, str, list[Unit]]] = []
+    for respondent in respondents:
+        if not only_estimate:
+            journal.agree(
+                respondent.name,
+                {task: _settings(setup, task, respondent, limits) for task in units},
+            )
+        for task, every in units.items():
+            if todo := journal.left(respondent.name, every):
+                left.append((respondent, task, todo))
+    _tell_estimate(setup, left, limits, journal, sum(map(len, units.values())) * len(respondents))
+    if only_estimate or not left:
+        return None
+    tally = Tally(
+        total=sum(len(todo) for _, _, todo in left),
+        meter=Meter(cap, journal.spent),
+        progress=not sys.stdout.isatty(),
+    )
+    tasks = []
+    for respondent, task, todo in left:
+        most = limits.max_tokens[task]
+        watch = Watch(journal, tally, setup, respondent, most, {unit.id: unit for unit in todo})
+        tasks.append(
+            build_task(
+                setup,
+                task,
+                todo,
+                respondent=respondent.name,
+                model=respondent.model,
+                constrained=limits.constrained and task != "declared",
+                max_tokens=most,
+                temperature=limits.temperature,
+                watch=watch,
+                fail_on_error=False,
+            )
+        )
+    try:
+        logs = inspect_eval(
+            tasks,
+            model=respondents[0].model,  # tasks name their own; Inspect wants one all the same
+            log_dir=str(journal.folder / "logs"),
+            display="rich" if sys.stdout.isatty() else "none",
+            log_level="critical",
+            # the journal is what a killed run goes on from, and costs less than Inspect's own
+            log_realtime=False,
+            ctl_server=False,
+            score_display=False,
+            max_tasks=len(respondents),
+        )
+    # a provider may fail in its own way; what was answered is in the journal
+    except Exception as error:
+        raise ValactError(f"{plain_error(error)}; check --model") from error
+    return _verdict(logs, tally)
+
+
+def say(line: str) -> None:
+    """A line of progress, on stderr."""
+    print(f"valact-eval: {line}", file=sys.stderr, flush=True)
+
+
+def _settings(setup: Setup, task: str, respondent: Respondent, limits: Limits) -> dict[str, Any]:
+    own = {"max_tokens": limits.max_tokens[task], "temperature": limits.temperature}
+    if task != "declared":
+        own["constrained"] = limits.constrained
+    return {**setup.identity(task), **own, **respondent.settings}
+
+
+def _tell_estimate(
+    setup: Setup,
+    left: Iterable[tuple[Respondent, str, list[Unit]]],
+    limits: Limits,
+    journal: Journal,
+    total: int,
+) -> None:
+    todo = 0
+    for respondent, task, units in left:
+        todo += len(units)
+        prompts = (call.prompt for unit in units for call in unit.calls(setup))
+        found = estimate(prompts, limits.max_tokens[task], respondent.price)
+        say(f"{respondent.name}, {task}: {len(units):,} samples, {found}")
+    if todo < total:
+        spent = f" for ${journal.spent:,.2f}" if journal.spent else ""
+        say(f"{total - todo:,} of {total:,} samples are answered already{spent}")
+
+
+def _verdict(logs: Sequence[EvalLog], tally: Tally) -> str | None:
+    if any(log.status == "cancelled" for log in logs):
+        raise KeyboardInterrupt
+    missing = tally.total - tally.asked
+    if not missing:
+        return None
+    error = tally.last_error or next((log.error.message for log in logs if log.error), "")
+    if not tally.asked and not tally.capped:
+        raise ValactError(
+            f"{error or 'no request succeeded'}; check --model and that its server is up "
+            f"(log: {logs[0].location if logs else 'none'})"
+        )
+    reasons = []
+    if tally.failed:
+        reasons.append(f"{tally.failed:,} failed, the last with {error}")
+    if tally.capped:
+        reasons.append(f"the cap of ${tally.meter.cap:,g} is reached")
+    return (
+        f"{missing:,} of {tally.total:,} samples are not answered: {'; '.join(reasons) or error}; "
+        "the same command again asks only these"
+    )

@@ -1,0 +1,1 @@
+"""Label Studio: the page that experts see, its server, their projects, and what they said."""
