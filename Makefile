@@ -16,7 +16,7 @@ ANNOTATION = --config $(CONFIG) $(if $(SOURCE),--source $(SOURCE))
 OVERRIDES = $(if $(SOURCE),--source $(SOURCE)) $(if $(SCENARIOS),--scenarios $(SCENARIOS)) $(ARGS)
 
 .DEFAULT_GOAL := help
-.PHONY: help install build-dataset plan explain preview verify-release evaluate annotate collect adjudicate labelstudio test test-fast lint clean
+.PHONY: help install build-dataset plan explain preview verify-release publish take-back evaluate annotate collect adjudicate labelstudio test test-fast lint clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 18
@@ -63,6 +63,12 @@ preview: .venv/core ## Show the first question as a respondent sees it
 
 verify-release: .venv/core ## Check DIST offline: checksums, load_dataset, joins
 	@$(BIN)/python -m pipeline verify --dist $(DIST)
+
+publish: .venv/core ## Say what REPO=org/name would get of DIST; YES=1 sends it (TAG=, WHY=)
+	@$(BIN)/python -m pipeline publish --repo $(REPO) --config $(CONFIG) --dist $(DIST) $(if $(TAG),--tag $(TAG)) $(if $(WHY),--why "$(WHY)") $(if $(YES),--yes) $(ARGS)
+
+take-back: .venv/core ## Say what of IDS= is where; YES=1 purges it, from REPO= too
+	@$(BIN)/python -m pipeline take-back $(IDS) --config $(CONFIG) --dist $(DIST) $(if $(SOURCE),--source $(SOURCE)) $(if $(REPO),--repo $(REPO)) $(if $(YES),--yes) $(ARGS)
 
 evaluate: .venv/eval ## Evaluate the bundled model on DIST (TASK=, LIMIT=)
 	@$(BIN)/python -m pipeline serve -- $(BIN)/valact-eval run $(DIST) --task $(TASK) --model $(MODEL) --limit $(LIMIT) --out build/evaluation/$(TASK) --overwrite
