@@ -215,6 +215,36 @@ def test_constrained_choice(cli, serve, release_dir, tmp_path):
     assert "gives no log-probabilities" in err
 
 
+@pytest.mark.parametrize("variants", [1, 2])
+def test_constrained_ratings(cli, serve, tmp_path, variants):
+    """Ratings come from log-probabilities although every reply is cut short."""
+
+    def shown(prompt):
+        item = int(re.findall(r"Wording (\d+)", prompt)[0])
+        likely = {str(item % 6 + 1): -4.0, "The": -0.1, str((item + 1) % 6 + 1): -5.0}
+        return {"content": "The", "finish": "length", "logprobs": [token("The", likely)]}
+
+    pvq = write_pvq(tmp_path / "p.csv")
+    server = serve(shown)
+    args = ["run", "--model", MODEL, "--task", "declared", "--runs", 1, "--variants", variants]
+    args += ["--pvq", pvq, "--constrained"]
+    code, table, _ = cli(*args, "--form", "single", "--out", tmp_path / "o")
+    assert code == 0
+    assert all(request["top_logprobs"] == 20 for request in server.requests)
+    found = rows_of(tmp_path / "o" / "answers.jsonl")
+    assert [(row["variant"], row["item"]) for row in found] == [
+        (variant, item) for variant in range(variants) for item in range(1, 41)
+    ]
+    assert [row["score"] for row in found] == [row["item"] % 6 + 1 for row in found]
+    assert f"1 runs x {variants} prompts: ok 1.000" in table
+
+    asked_before = len(server.requests)
+    code, out, err = cli(*args, "--out", tmp_path / "together")
+    assert (code, out, len(server.requests)) == (2, "", asked_before)
+    assert "--constrained: forty ratings in one reply" in err
+    assert "give --form single" in err
+
+
 def test_a_killed_run_goes_on(cli, serve, release_dir, tmp_path):
     """Killed with -9 in the middle, it asks only what is missing, and the bytes are the same."""
     gate, enough = threading.Event(), threading.Event()

@@ -68,7 +68,7 @@ def run(
         Path | None, typer.Option(help="Prompt file for the questionnaire, as in its language.")
     ] = None,
     constrained: Annotated[
-        bool, typer.Option(help="Choose by the letters' log-probabilities.")
+        bool, typer.Option(help="Choose by the log-probabilities of letters or ratings.")
     ] = False,
     temperature: Annotated[float, typer.Option(min=0)] = 0.0,
     max_tokens: Annotated[

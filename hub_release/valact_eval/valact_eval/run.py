@@ -223,7 +223,7 @@ def ask_all(
                 todo,
                 respondent=respondent.name,
                 model=respondent.model,
-                constrained=limits.constrained and task != "declared",
+                constrained=limits.constrained,
                 max_tokens=most,
                 temperature=limits.temperature,
                 watch=watch,
@@ -255,9 +255,11 @@ def say(line: str) -> None:
 
 
 def _settings(setup: Setup, task: str, respondent: Respondent, limits: Limits) -> dict[str, Any]:
-    own = {"max_tokens": limits.max_tokens[task], "temperature": limits.temperature}
-    if task != "declared":
-        own["constrained"] = limits.constrained
+    own = {
+        "max_tokens": limits.max_tokens[task],
+        "temperature": limits.temperature,
+        "constrained": limits.constrained,
+    }
     return {**setup.identity(task), **own, **respondent.settings}
 
 

@@ -134,6 +134,8 @@ def _asked(session: Session, tasks: Sequence[str]) -> tuple[Setup, Mapping[str, 
         session.declared_prompts,
     )
     setup.check_variants(tasks, session.variants)
+    if session.constrained:
+        setup.check_constrained(tasks)
     questions = release.pick(session.domains, session.limit, session.scenarios) if release else ()
     if (clusters := len({question.scenario_id for question in questions})) > 1:
         _tell_power(clusters, tasks)
