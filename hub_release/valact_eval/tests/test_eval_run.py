@@ -153,6 +153,7 @@ def test_the_stand_in_is_marked_on_every_output(cli, serve, tmp_path):
     assert code == 0
     assert "not validated" in table
     assert "not validated" in err
+    assert "1 of 1 questionnaires rate every item alike" in table
     found = rows_of(tmp_path / "o" / "answers.jsonl")
     assert {row["instrument"] for row in found} == {"valact-portraits-40 (not validated)"}
     assert sum(row["outcome"] == "ok" for row in found) == 1

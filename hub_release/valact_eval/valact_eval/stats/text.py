@@ -91,6 +91,11 @@ def _respondent(result: RespondentResult) -> list[str]:
             f"  {told.instrument}: {told.runs} runs x {len(told.variants)} prompts: {became}; "
             f"mean rating {told.mrat.explain(2)}"
         )
+        if told.flat_runs:
+            found.append(
+                f"    {told.flat_runs} of {told.runs * len(told.variants)} questionnaires rate every "
+                "item alike and say nothing of values"
+            )
     found += _values(result)
     if result.gaps:
         shares = result.gaps[0]
