@@ -41,7 +41,7 @@ def run_here(command, cwd, **env):
 def test_logs_of_our_own_tasks(cli, serve, release_dir, tmp_path):
     serve(lambda p: letter(p) if "Case-" in p else {"content": "3: 4"})
     args = ["run", release_dir, "--model", MODEL, "--limit", 4, "--runs", 1]
-    code, table, _ = cli(*args, "--out", tmp_path / "run")
+    code, table, _ = cli(*args, "--log-samples", "--out", tmp_path / "run")
     assert code == 0
     code, again, err = cli("import", tmp_path / "run" / "logs", "--out", tmp_path / "imported")
     assert (code, again, err) == (0, table, "")

@@ -430,6 +430,13 @@ def test_server_answers_an_error(cli, tmp_path, release_dir, serve):
     assert "404" in run_error(cli, tmp_path, release_dir)
 
 
+@pytest.mark.parametrize("log", [[], ["--log-samples"]])
+def test_a_server_that_only_fails_is_let_be(cli, tmp_path, release_dir, serve, log):
+    server = serve(lambda prompt: {"status": 404})
+    run_error(cli, tmp_path, release_dir, "--max-connections", 1, "--variants", 1, *log)
+    assert len(server.requests) == 5  # of 12
+
+
 def test_bad_arguments(cli, tmp_path, release_dir, monkeypatch):
     monkeypatch.delenv("LOCAL_API_KEY", raising=False)
     for args, said in [

@@ -47,9 +47,17 @@ _REPLIES = "replies"
 class Watcher(EarlyStopping, Protocol):
     """Told of every sample: Inspect's ``EarlyStopping``, and of failures."""
 
+    async def admit(self, id: str) -> str | None:
+        """Whether a sample may start; if not, why."""
+        ...
+
     def failed(self, id: str, error: BaseException) -> None:
         """A sample's request failed for good."""
         ...
+
+
+class NotAskedError(Exception):
+    """A sample was not let start."""
 
 
 @task
@@ -231,6 +239,8 @@ def _asker(setup: Setup, units: Mapping[str, Unit], watch: Watcher | None) -> So
     @solver(name="valact_ask")
     def ask() -> Solver:
         async def solve(state: TaskState, generate: Generate) -> TaskState:
+            if watch is not None and (reason := await watch.admit(str(state.sample_id))):
+                raise NotAskedError(reason)
             calls = units[str(state.sample_id)].calls(setup)
             outputs: list[ModelOutput | None] = [None] * len(calls)
             model = get_model()

@@ -92,9 +92,10 @@ def _respondent(result: RespondentResult) -> list[str]:
             f"mean rating {told.mrat.explain(2)}"
         )
         if told.flat_runs:
+            every = told.runs * len(told.variants)
             found.append(
-                f"    {told.flat_runs} of {told.runs * len(told.variants)} questionnaires rate every "
-                "item alike and say nothing of values"
+                f"    {told.flat_runs} of {every} questionnaires rate every item alike and say "
+                "nothing of values"
             )
     found += _values(result)
     if result.gaps:
