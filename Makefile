@@ -2,7 +2,8 @@
 PYTHON ?= python3
 CONFIG ?= configs/demo.toml
 DIST ?= hub_release/dist
-MODEL ?= openai-api/local/smollm2-135m
+BUNDLED := openai-api/local/smollm2-135m
+MODEL ?= $(BUNDLED)
 TASK ?= selection
 LIMIT ?= 20
 ROUND ?= 1
@@ -13,10 +14,12 @@ STUDIO := .venv-labelstudio
 # A server of your own, named by LABEL_STUDIO_URL and LABEL_STUDIO_API_KEY, needs none here.
 OWN_STUDIO = $(if $(LABEL_STUDIO_URL),,$(STUDIO)/ready)
 ANNOTATION = --config $(CONFIG) $(if $(SOURCE),--source $(SOURCE))
+# The bundled model copies a portrait back instead of rating it: its ratings are read from log-probabilities.
+RATINGS = $(if $(filter declared,$(TASK)),$(if $(filter $(BUNDLED),$(MODEL)),--form single --constrained --runs 1 --variants 2 --max-tokens 8))
 OVERRIDES = $(if $(SOURCE),--source $(SOURCE)) $(if $(SCENARIOS),--scenarios $(SCENARIOS)) $(ARGS)
 
 .DEFAULT_GOAL := help
-.PHONY: help install build-dataset plan explain preview verify-release evaluate annotate collect adjudicate labelstudio test test-fast lint clean
+.PHONY: help install build-dataset plan explain preview verify-release publish take-back evaluate annotate collect adjudicate labelstudio test test-fast lint clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 18
@@ -64,8 +67,14 @@ preview: .venv/core ## Show the first question as a respondent sees it
 verify-release: .venv/core ## Check DIST offline: checksums, load_dataset, joins
 	@$(BIN)/python -m pipeline verify --dist $(DIST)
 
+publish: .venv/core ## Say what REPO=org/name would get of DIST; YES=1 sends it (TAG=, WHY=)
+	@$(BIN)/python -m pipeline publish --repo $(REPO) --config $(CONFIG) --dist $(DIST) $(if $(TAG),--tag $(TAG)) $(if $(WHY),--why "$(WHY)") $(if $(YES),--yes) $(ARGS)
+
+take-back: .venv/core ## Say what of IDS= is where; YES=1 purges it, from REPO= too
+	@$(BIN)/python -m pipeline take-back $(IDS) --config $(CONFIG) --dist $(DIST) $(if $(SOURCE),--source $(SOURCE)) $(if $(REPO),--repo $(REPO)) $(if $(YES),--yes) $(ARGS)
+
 evaluate: .venv/eval ## Evaluate the bundled model on DIST (TASK=, LIMIT=)
-	@$(BIN)/python -m pipeline serve -- $(BIN)/valact-eval run $(DIST) --task $(TASK) --model $(MODEL) --limit $(LIMIT) --out build/evaluation/$(TASK) --overwrite
+	@$(BIN)/python -m pipeline serve -- $(BIN)/valact-eval run $(DIST) --task $(TASK) --model $(MODEL) --limit $(LIMIT) $(RATINGS) --out build/evaluation/$(TASK) --overwrite
 
 annotate: .venv/core $(OWN_STUDIO) ## Give ROUND of CONFIG's actions to experts in Label Studio, and serve it (PORT=)
 	@$(BIN)/python -m pipeline annotate $(ANNOTATION) --round $(ROUND) $(if $(PORT),--port $(PORT)) $(ARGS)

@@ -95,7 +95,7 @@ def build(
         PipelineError: One line for the user; finished stages are kept.
     """
     workspace = Path(config.build.workspace)
-    with _locked(workspace, Path(config.build.dist)):
+    with locked(workspace, Path(config.build.dist)):
         forced = ran = False
         funnels: dict[str, Funnel] = {}
         stages = stages_of(config)
@@ -133,6 +133,21 @@ def _report(config: Config, workspace: Path, funnels: Mapping[str, Funnel]) -> N
     confusion = recognised.get("confusion", {})
     path = write_report(workspace, config.build.name, funnels, lines, warnings, confusion)
     say(f"report: {path}")
+
+
+def run_again(config: Config, name: str) -> None:
+    """Run one stage on what its inputs are now, however old, and put a release into its place.
+
+    Raises:
+        PipelineError: As `build`.
+    """
+    workspace, dist = Path(config.build.workspace), Path(config.build.dist)
+    stage = next(stage for stage in stages_of(config) if stage.name == name)
+    with locked(workspace, dist):
+        found = _plan_stage(stage, config, workspace, True, [])
+        _run(stage, config, workspace, found.parts, True)
+        if (workspace / name / "dist").is_dir():
+            mirror(workspace / name / "dist", dist)
 
 
 def summary(funnel: Funnel) -> str:
@@ -293,7 +308,7 @@ def _check_chain(stage: Stage, result: Result, manifests: dict[str, dict[str, An
 
 
 @contextmanager
-def _locked(workspace: Path, dist: Path) -> Iterator[None]:
+def locked(workspace: Path, dist: Path) -> Iterator[None]:
     """Hold the build's folders, so that two builds cannot write into one."""
     with ExitStack() as stack:
         for folder, lock in (

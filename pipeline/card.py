@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import polars as pl
@@ -25,6 +25,7 @@ def render_card(
     dealing: Mapping[str, Any],
     recognised: Mapping[str, Any],
     experts: Mapping[str, Any],
+    holes: Sequence[int] = (),
 ) -> str:
     """Return the text of README.md.
 
@@ -37,6 +38,7 @@ def render_card(
         dealing: What the manifest of `compose` notes of its design.
         recognised: What the manifest of `recognise` notes; empty if there was no recogniser.
         experts: What experts' reviews say; see Findings.as_json; empty if nobody reviewed.
+        holes: Slots whose scenario was taken back.
     """
     questions = tables["questions"]
     example = questions.row(0, named=True)
@@ -68,6 +70,7 @@ def render_card(
         warnings=[*notes["warnings"], *recognised.get("warnings", [])],
         recognised=recognised,
         experts=experts,
+        holes=holes,
         values=load_values(),
         example=fenced(example),
         letters=letter_rows(example),

@@ -29,6 +29,7 @@ from pipeline.cli_options import (
     Workspace,
     read_config,
 )
+from pipeline.cli_publish import publish, take_back
 from pipeline.cli_recheck import check_publish, hydrate, sync
 from pipeline.cli_reddit import sweep
 from pipeline.cli_reviews import annotation_forget, reviews_form, reviews_import
@@ -57,6 +58,8 @@ app.command("dedup-review")(dedup_review)
 app.command()(sync)
 app.command()(hydrate)
 app.command("check-publish")(check_publish)
+app.command()(publish)
+app.command("take-back")(take_back)
 app.command()(sweep)
 app.command()(ingest)
 app.command("annotation-plan")(annotation_plan)

@@ -18,7 +18,7 @@ ledger_app = typer.Typer(no_args_is_help=True, help="Look into the ledger of mod
 @ledger_app.command("verify")
 def ledger_verify(config_file: ConfigFile = DEMO, ledger: LedgerFile = "") -> None:
     """Derive every key and every outcome again from what was recorded."""
-    from pipeline.llm.audit import verify_ledger
+    from pipeline.llm.audit import purged_requests, verify_ledger
 
     path = _path(config_file, ledger)
     requests, attempts, problems = verify_ledger(path)
@@ -27,6 +27,9 @@ def ledger_verify(config_file: ConfigFile = DEMO, ledger: LedgerFile = "") -> No
     if problems:
         raise StageError(f"{path}: {len(problems)} problems in {attempts:,} attempts")
     say(f"{path}: {requests:,} requests and {attempts:,} attempts are as recorded")
+    purged = purged_requests(path)
+    if purged:
+        say(f"    {purged:,} of the requests were purged: key, hashes and cost are left of them")
 
 
 @ledger_app.command("export")

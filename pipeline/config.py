@@ -283,6 +283,26 @@ class AnnotationConfig:
 
 
 @dataclass(frozen=True, config=STRICT)
+class PublishConfig:
+    """What a maintainer says before a release may go to a Hub; a build never reads it.
+
+    Attributes:
+        rights: On what ground the texts may be published, in a sentence; nothing goes without it.
+        private: The repository is made private.
+        gated: Who asks for access gets it at once ("auto"), after a person has looked ("manual"),
+            or there is nothing to ask for ("no").
+        demonstration: True to let a demonstration be published as one.
+        verbatim: True to let posts be published as they were written, names and places masked.
+    """
+
+    rights: str = ""
+    private: bool = True
+    gated: Literal["auto", "manual", "no"] = "manual"
+    demonstration: bool = False
+    verbatim: bool = False
+
+
+@dataclass(frozen=True, config=STRICT)
 class RedditConfig:
     """What `sweep` asks of Reddit's Data API; a build never reads it.
 
@@ -335,6 +355,7 @@ class Config:
     validate: ValidateConfig = ValidateConfig()
     recognise: RecogniseConfig = RecogniseConfig()
     annotation: AnnotationConfig = AnnotationConfig()
+    publish: PublishConfig = PublishConfig()
     reddit: RedditConfig = RedditConfig()
     file: str = field(default="", kw_only=True)
 

@@ -23,12 +23,17 @@ def obstacles(config: Config, pairs: pl.DataFrame) -> list[str]:
         pairs: Its table "rewrite.pairs": the retellings that experts were to look at.
     """
     found = []
-    if config.build.demonstration:
-        found.append("it is a demonstration (build.demonstration)")
-    if is_local_only(config):
+    if not config.publish.rights.strip():
+        found.append("publish.rights is missing: say on what ground its texts may be published")
+    if config.build.demonstration and not config.publish.demonstration:
         found.append(
-            'it holds posts as they were written (release.text = "verbatim"); build with '
-            '"rewritten" or "ids"'
+            "it is a demonstration (build.demonstration) and publish.demonstration is not true"
+        )
+    if config.release.text == "verbatim" and not config.publish.verbatim:
+        remedy = 'build with "rewritten" or "ids", or ' if is_local_only(config) else ""
+        found.append(
+            'it holds posts as they were written (release.text = "verbatim"); '
+            f"{remedy}set publish.verbatim = true if their authors agree"
         )
     if config.release.text == "rewritten":
         found += _unreviewed(config, pairs)

@@ -66,9 +66,12 @@ def run(context: Context) -> Result:
     notes, dealing, recognised = (
         _mapping(context.manifests[name]["notes"]) for name in ("generate", "compose", "recognise")
     )
+    holes = slots.filter(scenario_id="")["slot"].to_list()
     adjudicated = _mapping(context.manifests.get("adjudicate", {}).get("notes", {}))
     experts = _mapping(adjudicated.get("findings", {}))
-    card = render_card(context.config, tables, files, funnels, notes, dealing, recognised, experts)
+    card = render_card(
+        context.config, tables, files, funnels, notes, dealing, recognised, experts, holes
+    )
     write_text(card, dist / "README.md")
     write_json(_values(), dist / "values.json")
     _write_provenance(context, dist)

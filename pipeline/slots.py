@@ -129,7 +129,11 @@ def slots_before(place: str) -> Earlier:
             f"select.slots: {path}: holds no slots ({what}); name the folder of a release, or "
             'leave it ""'
         ) from None
-    return Earlier(dict(held), dict(known))
+    # A slot whose scenario was taken back is empty: it holds nothing that could be kept.
+    return Earlier(
+        {slot: scenario for slot, scenario in held if scenario},
+        {slot: post for slot, post in known if post},
+    )
 
 
 def slots_file(place: str) -> Path:

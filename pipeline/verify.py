@@ -105,7 +105,12 @@ def _check_sums(dist: Path) -> None:
     for line in path.read_text(encoding="utf-8").splitlines():
         digest, _, name = line.partition("  ")
         recorded[name] = digest
-    found = {name: digest for name, digest in folder_digest(dist).items() if name != SUMS}
+    # A Hub puts files of its own beside a release (.gitattributes), its client .cache/.
+    found = {
+        name: digest
+        for name, digest in folder_digest(dist).items()
+        if name != SUMS and not name.startswith(".")
+    }
     for name in sorted(recorded.keys() | found.keys()):
         if recorded.get(name) != found.get(name):
             raise StageError(f"{dist / name}: differs from {SUMS}; build the release again")

@@ -19,7 +19,9 @@ from pipeline.config import Config
 from pipeline.config_file import load
 from pipeline.config_model import ModelConfig
 from pipeline.paths import ROOT
+from tests.hub_world import CONSENT, HubWorld, write_config
 from tests.loopback import ChatServer, chat_server
+from tests.loopback_hub import loopback_hub
 
 if TYPE_CHECKING:
     import httpx
@@ -95,10 +97,15 @@ def overrides(
     """Settings that turn the demonstration into a build against the loopback server."""
     shutil.copytree(prepared, tmp_path / "work")
     monkeypatch.setenv("VALACT_TEST_KEY", SECRET)
+    return tiny(server.base_url, tmp_path)
+
+
+def tiny(base_url: str, folder: Path) -> dict[str, Any]:
+    """Return what turns the demonstration into a build in a folder, against a loopback server."""
     model = {
         "provider": "openai",
         "model": "fake",
-        "base_url": server.base_url,
+        "base_url": base_url,
         "api_key_env": "VALACT_TEST_KEY",
         "max_tokens": 500,
         "concurrency": 4,
@@ -107,9 +114,9 @@ def overrides(
         "models": {"g-one": model, "g-two": {**model, "temperature": 1.0}},
         "generate.generators": ["g-one", "g-two"],
         "generate.plain_repairs": [],
-        "build.workspace": str(tmp_path / "work"),
-        "build.ledger": str(tmp_path / "ledger.sqlite"),
-        "build.dist": str(tmp_path / "dist"),
+        "build.workspace": str(folder / "work"),
+        "build.ledger": str(folder / "ledger.sqlite"),
+        "build.dist": str(folder / "dist"),
         "budget.prices": str(PRICES),
         "budget.cap_usd": 10.0,
         # The server's answers are no sentences; what they break is flagged.
@@ -130,6 +137,31 @@ def world(overrides: dict[str, Any]) -> Callable[..., Config]:
         return load(DEMO, overrides | dotted)
 
     return make
+
+
+@pytest.fixture(scope="session")
+def released(prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished tiny world with two voters; tests start from a copy of `work`, `dist` and all."""
+    folder = tmp_path_factory.mktemp("released")
+    shutil.copytree(prepared, folder / "work")
+    with chat_server() as server, pytest.MonkeyPatch.context() as patch:
+        patch.setenv("VALACT_TEST_KEY", SECRET)
+        runner.build(load(DEMO, tiny(server.base_url, folder) | CONSENT))
+    return folder
+
+
+@pytest.fixture
+def hub_world(released: Path, tmp_path: Path) -> Iterator[HubWorld]:
+    """A copy of the finished tiny world, its configuration as a file, and a running Hub."""
+    shutil.copytree(released, tmp_path, dirs_exist_ok=True)
+    places = tiny("http://127.0.0.1:9/v1", tmp_path)  # nobody is asked any more
+    places |= {"source.tombstones": str(tmp_path / "stones.ndjson")}
+    places |= {"build.cache": str(tmp_path / "cache"), "reddit.out": str(tmp_path / "swept.ndjson")}
+    places |= {"annotation.folder": str(tmp_path / "rounds")}
+    places |= {"annotation.server": str(tmp_path / "private")}
+    config = write_config(DEMO, tmp_path / "publish.toml", places | CONSENT)
+    with loopback_hub() as hub:
+        yield HubWorld(hub, config, tmp_path, SECRET)
 
 
 @pytest.fixture(scope="session")

@@ -65,12 +65,13 @@ def valact_eval(*given: object, served: bool = False) -> str:
 @pytest.mark.slow
 def test_the_bundled_model_is_asked_all_four_tasks_and_a_page_is_made(tmp_path: Path) -> None:
     release, out = write_release(tmp_path / "dist"), tmp_path / "run"
-    form = ("--form", "single", "--runs", 1, "--variants", 1, "--max-tokens", 8)
+    form = ("--constrained", "--form", "single", "--runs", 1, "--variants", 1, "--max-tokens", 8)
     said = valact_eval("run", release, "--model", MODEL, "--out", out, *form, served=True)
     assert MODEL in said
     for task in ("default", "selection", "adoption"):
         assert f"  {task}: 2 questions x 1 prompts" in said
-    assert "valact-portraits-40 (not validated): 1 runs x 1 prompts" in said
+    assert "valact-portraits-40 (not validated): 1 runs x 1 prompts: ok 1.000" in said
+    assert len(pl.read_ndjson(out / "answers.jsonl").filter(pl.col("score").is_between(1, 6))) == 40
     assert valact_eval("score", out) == said
     valact_eval("report", out, "--html", tmp_path / "page", "--draws", 100)
     page = (tmp_path / "page" / "index.html").read_text("utf-8")

@@ -12,7 +12,7 @@ import pytest
 
 from pipeline import build as runner
 from pipeline import gate, recheck, schema, tombstones
-from pipeline.config import Config
+from pipeline.config import Config, PublishConfig
 from pipeline.errors import BadInputError
 from pipeline.paths import SAMPLE_POSTS
 from pipeline.recheck import Seen
@@ -178,7 +178,8 @@ def rewritten(world: World) -> Config:
     models = {"models.r": {"provider": "openai", "model": "fake-rewriter", "max_tokens": 9,
                            "base_url": "http://127.0.0.1:9/v1"}}  # fmt: skip
     return world(**(models | {"rewrite.model": "r", "release.text": "rewritten",
-                              "build.demonstration": False}))  # fmt: skip
+                              "build.demonstration": False,
+                              "publish.rights": "ours"}))  # fmt: skip
 
 
 HEAD = "scenario_id,reviewer,dilemma,stakes,options\n"
@@ -217,10 +218,14 @@ def test_a_demonstration_and_verbatim_posts_are_not_published(
 ) -> None:
     config = world(**{"source.path": str(sample_without(tmp_path / "own.ndjson", {}))})
     lines = gated(config, tmp_path / "none")
-    assert len(lines) == 2
-    assert "demonstration" in lines[0]
-    assert 'release.text = "verbatim"' in lines[1]
+    assert len(lines) == 3
+    assert "publish.rights is missing" in lines[0]
+    assert "demonstration" in lines[1]
+    assert 'release.text = "verbatim"' in lines[2]
+    assert 'build with "rewritten" or "ids"' in lines[2]
+    said = PublishConfig(rights="ours", demonstration=True, verbatim=True)
+    assert gated(dataclasses.replace(config, publish=said), tmp_path / "none") == []
     runner.build(world())
     done = command("check-publish", f"--workspace={world().build.workspace}", f"-c{DEMO}")
     assert done.returncode == 1
-    assert done.stderr == "error: demo may not be published: 1 obstacles\n"
+    assert done.stderr == "error: demo may not be published: 3 obstacles\n"

@@ -14,7 +14,8 @@ import polars as pl
 from pipeline.artifacts import sha256_text, write_parquet
 from pipeline.errors import BadInputError
 from pipeline.llm.ledger import served
-from pipeline.llm.reply import Reply, outcome_of
+from pipeline.llm.migrations import PURGED_SINCE
+from pipeline.llm.reply import PURGED, Reply, outcome_of
 from pipeline.llm.request import KEY_TAG
 
 _DERIVED = frozenset({"ok", "truncated", "empty", "invalid", "filtered"})
@@ -67,6 +68,8 @@ def recorded_about(path: Path, item: str) -> list[Recorded]:
 def verify_ledger(path: Path) -> tuple[int, int, list[str]]:
     """Derive every key from its request again, and every outcome from its reply.
 
+    What was purged has to be empty, and otherwise as it was left.
+
     Returns:
         (requests, attempts, problems); a sound ledger has no problems.
 
@@ -76,8 +79,12 @@ def verify_ledger(path: Path) -> tuple[int, int, list[str]]:
     problems = []
     with _open(path) as db:
         schemas = {}
+        purged = _purged(db)
         for key, components in db.execute("SELECT key, components FROM request ORDER BY key"):
-            if f"{KEY_TAG}:{sha256_text(components)}" != key:
+            if key in purged:
+                if purged[key] != sha256_text(components):
+                    problems.append(f"{key}: is not as its purging left it")
+            elif f"{KEY_TAG}:{sha256_text(components)}" != key:
                 problems.append(f"{key}: the request recorded under it has another key")
             schemas[key] = json.loads(components).get("schema", "")
         attempts = 0
@@ -87,11 +94,32 @@ def verify_ledger(path: Path) -> tuple[int, int, list[str]]:
             attempts += 1
             if key not in schemas:
                 problems.append(f"attempt {number}: no request with key {key}")
+            elif key in purged or outcome == PURGED:
+                if text or outcome != PURGED or key not in purged:
+                    problems.append(f"attempt {number}: purged, and yet it holds a reply")
             elif outcome in _DERIVED:
                 derived, _ = outcome_of(text, finish, "", schemas[key])
                 if derived != outcome:
                     problems.append(f"attempt {number}: recorded as {outcome}, reads as {derived}")
     return len(schemas), attempts, problems
+
+
+def purged_requests(path: Path) -> int:
+    """Return how many requests of a ledger were purged (`pipeline.llm.purge`).
+
+    Raises:
+        BadInputError: The file is missing or no ledger.
+    """
+    with _open(path) as db:
+        return len(_purged(db))
+
+
+def _purged(db: sqlite3.Connection) -> dict[str, str]:
+    """Return the hash of what was left of each purged request, by key."""
+    (version,) = db.execute("PRAGMA user_version").fetchone()
+    if version < PURGED_SINCE:
+        return {}
+    return dict(db.execute("SELECT key, components_sha256 FROM purged"))
 
 
 def export_ledger(path: Path, out: Path) -> int:

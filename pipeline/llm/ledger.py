@@ -2,7 +2,7 @@
 
 Every sending is one row, written with its raw text. An attempt that ended "ok" is served again;
 any other answer counts as a spent asking. Rows are never changed or deleted (`total` alone is a
-running sum of others).
+running sum of others), but for what must not be kept any more: see purge.py.
 
 Money is reserved before a request is sent and settled from the usage that comes back. A killed
 build leaves its reservations open, and they count as spent: what a provider may have charged is
@@ -24,7 +24,7 @@ from pipeline.artifacts import canonical_json
 from pipeline.errors import BadInputError
 from pipeline.llm.migrations import MIGRATIONS
 from pipeline.llm.prices import Charge
-from pipeline.llm.reply import ERROR, FAILED, Reply
+from pipeline.llm.reply import ERROR, FAILED, PURGED, Reply
 from pipeline.llm.request import Request
 
 IN_MEMORY = Path(":memory:")
@@ -111,8 +111,8 @@ class Ledger:
     def has(self, key: str, *, errors: bool = False) -> bool:
         """Return True if `find` would find a reply."""
         row = self.db.execute(
-            "SELECT 1 FROM attempt WHERE key = ? AND outcome NOT IN (?, ?) LIMIT 1",
-            (key, FAILED, FAILED if errors else ERROR),
+            "SELECT 1 FROM attempt WHERE key = ? AND outcome NOT IN (?, ?, ?) LIMIT 1",
+            (key, FAILED, PURGED, FAILED if errors else ERROR),
         ).fetchone()
         return row is not None
 
@@ -224,13 +224,14 @@ class Ledger:
     def usage(self, model: str, max_tokens: int, temperature: float) -> Usage:
         """Return what the answers of a model (by the endpoint's name) under two settings used."""
         row = self.db.execute(
-            "SELECT count(*), coalesce(sum(outcome <> 'ok'), 0), coalesce(sum(prompt_tokens), 0), "
-            "coalesce(sum(completion_tokens), 0) FROM attempt a JOIN request r USING (key) "
+            "SELECT count(*), coalesce(sum(outcome NOT IN ('ok', ?)), 0), "
+            "coalesce(sum(prompt_tokens), 0), coalesce(sum(completion_tokens), 0) "
+            "FROM attempt a JOIN request r USING (key) "
             "WHERE json_extract(r.components, '$.model') = ? "
             "AND json_extract(r.components, '$.max_tokens') = ? "
             "AND json_extract(r.components, '$.temperature') = ? "
             "AND a.outcome NOT IN (?, ?) AND a.prompt_tokens > 0",
-            (model, max_tokens, temperature, FAILED, ERROR),
+            (PURGED, model, max_tokens, temperature, FAILED, ERROR),
         ).fetchone()
         return Usage(*row)
 
@@ -250,9 +251,9 @@ def served(db: sqlite3.Connection, key: str, *, errors: bool = False) -> Reply |
     """Return the reply to serve for `key` from an open ledger file; see `Ledger.find`."""
     row = db.execute(
         "SELECT key, outcome, detail, text, finish_reason, model_returned, prompt_tokens, "
-        "completion_tokens FROM attempt WHERE key = ? AND outcome NOT IN (?, ?) "
+        "completion_tokens FROM attempt WHERE key = ? AND outcome NOT IN (?, ?, ?) "
         "ORDER BY outcome = 'ok' DESC, outcome <> ? DESC, id DESC LIMIT 1",
-        (key, FAILED, FAILED if errors else ERROR, ERROR),
+        (key, FAILED, PURGED, FAILED if errors else ERROR, ERROR),
     ).fetchone()
     return Reply(*row) if row else None
 

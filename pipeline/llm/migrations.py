@@ -62,4 +62,19 @@ MIGRATIONS = (
     ) STRICT;
     CREATE INDEX batch_event_by_batch ON batch_event(batch);
     """,
+    """
+    CREATE TABLE purged (
+        key TEXT PRIMARY KEY REFERENCES request(key),
+        components_sha256 TEXT NOT NULL,
+        purged_utc TEXT NOT NULL
+    ) STRICT;
+    CREATE TABLE purged_attempt (
+        attempt INTEGER PRIMARY KEY REFERENCES attempt(id),
+        outcome TEXT NOT NULL,
+        text_sha256 TEXT NOT NULL
+    ) STRICT;
+    """,
 )
+
+PURGED_SINCE = 4
+"""The first number with tables of what was purged; a ledger that is only read may be older."""

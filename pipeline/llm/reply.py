@@ -14,6 +14,8 @@ FAILED = "failed"
 """Outcome of one sending that gave no answer; the request is sent again."""
 ERROR = "error"
 """Outcome of a request that ended without an answer: refused as it stands, or failed too often."""
+PURGED = "purged"
+"""Outcome of an attempt whose text had to go; it is never served."""
 
 
 @dataclass(frozen=True)

@@ -41,7 +41,7 @@ def run_here(command, cwd, **env):
 def test_logs_of_our_own_tasks(cli, serve, release_dir, tmp_path):
     serve(lambda p: letter(p) if "Case-" in p else {"content": "3: 4"})
     args = ["run", release_dir, "--model", MODEL, "--limit", 4, "--runs", 1]
-    code, table, _ = cli(*args, "--out", tmp_path / "run")
+    code, table, _ = cli(*args, "--log-samples", "--out", tmp_path / "run")
     assert code == 0
     code, again, err = cli("import", tmp_path / "run" / "logs", "--out", tmp_path / "imported")
     assert (code, again, err) == (0, table, "")
@@ -165,20 +165,19 @@ def test_lm_evaluation_harness(cli, serve, release_dir, tmp_path):
     python = harness_python("lm_eval", "LM_EVAL_PYTHON")
     env = child_env(release_dir, tmp_path)
     base = [python, "-m", "lm_eval", "--include_path", PACKAGE / "lm_eval_tasks", "--log_samples"]
-    tasks = "valact_default,valact_selection,valact_adoption"
+    names = [f"valact_{task}" for task in ("default", "selection", "adoption")]
+    tasks = ",".join([*names, *(f"{name}_letters" for name in names)])
     out = ["--output_path", tmp_path / "dummy"]
     said = run_here([*base, "--model", "dummy", "--tasks", tasks, *out], tmp_path, **env)
     assert "valact_adoption" in said
-    assert cli("import", tmp_path / "dummy", "--out", tmp_path / "d")[0] == 0
-    found = read_predictions([tmp_path / "d"]).choices
-    assert found.height == 3 * 12 * 5
-    assert set(found["outcome"]) == {"invalid"}  # it always says "lol"
-
-    letters = "valact_default_letters,valact_selection_letters,valact_adoption_letters"
-    out = ["--output_path", tmp_path / "letters"]
-    run_here([*base, "--model", "dummy", "--tasks", letters, *out], tmp_path, **env)
-    assert cli("import", tmp_path / "letters", "--out", tmp_path / "l")[0] == 0
-    assert set(read_predictions([tmp_path / "l"]).choices["outcome"]) == {"ok"}
+    samples = set((tmp_path / "dummy").rglob("samples_*.jsonl"))
+    letters = {path for path in samples if "_letters_" in path.name}
+    # it always says "lol", and gives some likelihood to every letter
+    for files, outcome in ((samples - letters, "invalid"), (letters, "ok")):
+        assert cli("import", *sorted(files), "--out", tmp_path / outcome)[0] == 0
+        found = read_predictions([tmp_path / outcome]).choices
+        assert found.height == 3 * 12 * 5
+        assert set(found["outcome"]) == {outcome}
 
     server = serve(letter)
     url = f"base_url={server.url}/chat/completions"

@@ -143,6 +143,20 @@ def test_a_questionnaire_alone(page, tmp_path):
     assert [p.stem for p in (out / "figures").iterdir()] == ["circle"]
 
 
+def test_a_model_that_takes_one_letter_is_told(page, tmp_path):
+    runs = write(tmp_path / "runs", ["m"], tasks=("default",))
+    path, said = runs / "predictions.parquet", "100% of the choices are letter A, whatever"
+    assert said not in (page(runs) / "index.html").read_text()
+    first = pl.col("order").list.first()
+    write_predictions(
+        path,
+        pl.read_parquet(path).with_columns(
+            outcome=pl.lit("ok"), letter=pl.lit(0, pl.Int64()), choice=first
+        ),
+    )
+    assert said in (page(runs) / "index.html").read_text()
+
+
 def test_a_questionnaire_without_a_score_is_not_drawn(page, tmp_path):
     runs = write(tmp_path / "runs", ["m"], tasks=("default",))
     told = pl.read_ndjson(runs / "answers.jsonl").with_columns(

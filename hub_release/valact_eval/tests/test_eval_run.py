@@ -153,6 +153,7 @@ def test_the_stand_in_is_marked_on_every_output(cli, serve, tmp_path):
     assert code == 0
     assert "not validated" in table
     assert "not validated" in err
+    assert "1 of 1 questionnaires rate every item alike" in table
     found = rows_of(tmp_path / "o" / "answers.jsonl")
     assert {row["instrument"] for row in found} == {"valact-portraits-40 (not validated)"}
     assert sum(row["outcome"] == "ok" for row in found) == 1
@@ -213,6 +214,36 @@ def test_constrained_choice(cli, serve, release_dir, tmp_path):
     code, out, err = cli(*args, "--constrained", "--out", tmp_path / "p")
     assert (code, out) == (2, "")
     assert "gives no log-probabilities" in err
+
+
+@pytest.mark.parametrize("variants", [1, 2])
+def test_constrained_ratings(cli, serve, tmp_path, variants):
+    """Ratings come from log-probabilities although every reply is cut short."""
+
+    def shown(prompt):
+        item = int(re.findall(r"Wording (\d+)", prompt)[0])
+        likely = {str(item % 6 + 1): -4.0, "The": -0.1, str((item + 1) % 6 + 1): -5.0}
+        return {"content": "The", "finish": "length", "logprobs": [token("The", likely)]}
+
+    pvq = write_pvq(tmp_path / "p.csv")
+    server = serve(shown)
+    args = ["run", "--model", MODEL, "--task", "declared", "--runs", 1, "--variants", variants]
+    args += ["--pvq", pvq, "--constrained"]
+    code, table, _ = cli(*args, "--form", "single", "--out", tmp_path / "o")
+    assert code == 0
+    assert all(request["top_logprobs"] == 20 for request in server.requests)
+    found = rows_of(tmp_path / "o" / "answers.jsonl")
+    assert [(row["variant"], row["item"]) for row in found] == [
+        (variant, item) for variant in range(variants) for item in range(1, 41)
+    ]
+    assert [row["score"] for row in found] == [row["item"] % 6 + 1 for row in found]
+    assert f"1 runs x {variants} prompts: ok 1.000" in table
+
+    asked_before = len(server.requests)
+    code, out, err = cli(*args, "--out", tmp_path / "together")
+    assert (code, out, len(server.requests)) == (2, "", asked_before)
+    assert "--constrained: forty ratings in one reply" in err
+    assert "give --form single" in err
 
 
 def test_a_killed_run_goes_on(cli, serve, release_dir, tmp_path):
@@ -397,6 +428,13 @@ def test_server_down(cli, tmp_path, release_dir, monkeypatch):
 def test_server_answers_an_error(cli, tmp_path, release_dir, serve):
     serve(lambda prompt: {"status": 404})
     assert "404" in run_error(cli, tmp_path, release_dir)
+
+
+@pytest.mark.parametrize("log", [[], ["--log-samples"]])
+def test_a_server_that_only_fails_is_let_be(cli, tmp_path, release_dir, serve, log):
+    server = serve(lambda prompt: {"status": 404})
+    run_error(cli, tmp_path, release_dir, "--max-connections", 1, "--variants", 1, *log)
+    assert len(server.requests) == 5  # of 12
 
 
 def test_bad_arguments(cli, tmp_path, release_dir, monkeypatch):

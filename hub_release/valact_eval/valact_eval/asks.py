@@ -4,12 +4,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 from valact_eval.data import Question, Release
 from valact_eval.errors import ValactError
 from valact_eval.instrument import Instrument, item_order, load_instrument
 from valact_eval.key import ITEMS
+from valact_eval.parse import Answer, Rating
 from valact_eval.predictions import TASKS
 from valact_eval.render import Prompts, load_prompts, render_items, render_question, shown_order
 from valact_eval.rows import Reply, Row, answer_rows, choice_row
@@ -132,6 +132,14 @@ class Setup:
                 calls.append(Call(variant, shown, prompt))
         return calls
 
+    def check_constrained(self, tasks: Iterable[str]) -> None:
+        """Raises ValactError where a choice by log-probabilities cannot be read from a reply."""
+        if "declared" in tasks and self.form != "single":
+            raise ValactError(
+                "--constrained: forty ratings in one reply have no one place to read; "
+                "give --form single"
+            )
+
     def check_variants(self, tasks: Iterable[str], variants: int) -> None:
         """Raises ValactError where a task has fewer prompt variants than asked for."""
         for task in tasks:
@@ -161,7 +169,7 @@ class Unit:
         respondent: str,
         calls: Iterable[Call],
         replies: Iterable[Reply],
-        answers: Mapping[int, Any] | None = None,
+        answers: Mapping[int, Answer | Rating] | None = None,
     ) -> list[Row]:
         """The rows of its replies, one a call in the same order.
 
@@ -174,11 +182,15 @@ class Unit:
         """
         rows: list[Row] = []
         for place, (call, reply) in enumerate(zip(calls, replies, strict=True)):
+            answer = (answers or {}).get(place)
             if self.question is None:
+                ratings = [answer] if isinstance(answer, Rating) else None
                 name = setup.instrument.name
-                rows += answer_rows(call.shown, respondent, name, self.run, call.variant, reply)
+                rows += answer_rows(
+                    call.shown, respondent, name, self.run, call.variant, reply, ratings
+                )
             else:
-                answer = (answers or {}).get(place)
+                answer = answer if isinstance(answer, Answer) else None
                 row = choice_row(
                     self.question, respondent, self.task, call.variant, call.shown, reply, answer
                 )

@@ -68,7 +68,7 @@ def run(
         Path | None, typer.Option(help="Prompt file for the questionnaire, as in its language.")
     ] = None,
     constrained: Annotated[
-        bool, typer.Option(help="Choose by the letters' log-probabilities.")
+        bool, typer.Option(help="Choose by the log-probabilities of letters or ratings.")
     ] = False,
     temperature: Annotated[float, typer.Option(min=0)] = 0.0,
     max_tokens: Annotated[
@@ -95,6 +95,9 @@ def run(
     ] = None,
     estimate: Annotated[bool, typer.Option(help="Only say what it would cost.")] = False,
     overwrite: Annotated[bool, typer.Option(help="Forget what --out holds.")] = False,
+    log_samples: Annotated[
+        bool, typer.Option(help="Every sample in Inspect's log too, for `inspect view`.")
+    ] = False,
 ) -> None:
     """Ask every MODEL the tasks on DATA, keep the predictions in OUT and print their figures.
 
@@ -132,6 +135,7 @@ def run(
             max_cost=max_cost,
             estimate=estimate,
             overwrite=overwrite,
+            log_samples=log_samples,
         )
     )
     if found is not None:

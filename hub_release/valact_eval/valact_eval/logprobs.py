@@ -1,23 +1,27 @@
-"""The choice among the letters by their log-probabilities, where a backend gives them."""
+"""The choice among the letters, or the ratings of one item, by their log-probabilities."""
 
 import re
-from collections.abc import Mapping
+import unicodedata
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from valact_eval.data import LETTERS
 from valact_eval.errors import ValactError
-from valact_eval.parse import Answer, parse_answer
+from valact_eval.key import SCALE
+from valact_eval.parse import Answer, Rating, parse_answer
 from valact_eval.rows import Reply
 
-_NOT_A_LETTER = re.compile(r"[\W_]+")
+_RATINGS = tuple(str(rating) for rating in range(SCALE[0], SCALE[1] + 1))
+_NOT_A_MARK = re.compile(r"[\W_]+")
 
 
 def letter_of(logprobs: Mapping[str, Any] | None, reply: Reply) -> Answer:
-    """The letter with the greatest log-probability where the reply gives its answer.
+    """The letter A-D with the greatest log-probability where the reply gives its answer.
 
-    That place is the first token that is a letter A-D but for marks around it; in a reply
+    That place is the first token that is a letter but for marks around it; in a reply
     without one, its first token. Of several tokens of one letter (as " A" and "A") the
-    likeliest counts. Refusals that the provider marks stay refusals.
+    likeliest counts; where none is among the tokens that the backend lists, the reply is
+    invalid. Refusals that the provider marks stay refusals.
 
     Args:
         logprobs: Inspect's ``Logprobs`` as data.
@@ -26,25 +30,40 @@ def letter_of(logprobs: Mapping[str, Any] | None, reply: Reply) -> Answer:
     Raises:
         ValactError: the backend gave none.
     """
-    told = parse_answer("", reply.stop, reply.refused)
-    if told.outcome == "refused":
-        return told
+    if _declined(reply):
+        return Answer("refused", None)
+    chosen = _likeliest(logprobs, LETTERS)
+    return Answer("invalid", None) if chosen is None else Answer("ok", chosen)
+
+
+def rating_of(logprobs: Mapping[str, Any] | None, reply: Reply) -> Rating:
+    """The rating 1-6 of the one item shown; found, and raises, as ``letter_of`` does."""
+    if _declined(reply):
+        return Rating("refused", None)
+    chosen = _likeliest(logprobs, _RATINGS)
+    return Rating("invalid", None) if chosen is None else Rating("ok", chosen + SCALE[0])
+
+
+def _declined(reply: Reply) -> bool:
+    return parse_answer("", reply.stop, reply.refused).outcome == "refused"
+
+
+def _likeliest(logprobs: Mapping[str, Any] | None, marks: Sequence[str]) -> int | None:
+    """The place of the likeliest of ``marks``."""
     tokens = (logprobs or {}).get("content") or []
     if not tokens or not any(token.get("top_logprobs") for token in tokens):
         raise ValactError(
             "--constrained: the model gives no log-probabilities of its tokens; leave it out"
         )
-    place = next((token for token in tokens if _letter(token["token"])), tokens[0])
+    place = next((token for token in tokens if _bare(token["token"]) in marks), tokens[0])
     best: dict[str, float] = {}
     for candidate in place.get("top_logprobs") or []:
-        if letter := _letter(candidate["token"]):
-            best[letter] = max(best.get(letter, -float("inf")), candidate["logprob"])
+        if (mark := _bare(candidate["token"])) in marks:
+            best[mark] = max(best.get(mark, -float("inf")), candidate["logprob"])
     if not best:
-        return Answer("invalid", None)
-    chosen = min(best, key=lambda letter: (-best[letter], letter))
-    return Answer("ok", LETTERS.index(chosen))
+        return None
+    return marks.index(min(best, key=lambda mark: (-best[mark], mark)))
 
 
-def _letter(token: str) -> str | None:
-    bare = _NOT_A_LETTER.sub("", token)
-    return bare if bare in LETTERS else None
+def _bare(token: str) -> str:
+    return _NOT_A_MARK.sub("", unicodedata.normalize("NFKC", token))

@@ -97,6 +97,13 @@ def warnings(found: Analysed) -> list[str]:
                     f"{one.respondent}, {task.task}: only {ok:.0%} of the replies hold a valid "
                     "answer; the figures are of these alone."
                 )
+        for row in one.bias.letters if one.bias is not None else ():
+            share = row.share.estimate
+            if share is not None and share > 0.9:
+                said.append(
+                    f"{one.respondent}: {share:.0%} of the choices are letter {row.letter}, "
+                    "whatever stands there; they say next to nothing of values."
+                )
         told = one.declared
         if told is not None and (asked := sum(told.outcomes.values())):
             if (ok := told.outcomes["ok"] / asked) < 0.9:

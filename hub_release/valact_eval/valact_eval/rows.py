@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from valact_eval.data import Question
-from valact_eval.parse import Answer, parse_answer, parse_ratings
+from valact_eval.parse import Answer, Rating, parse_answer, parse_ratings
 
 Row = dict[str, Any]
 
@@ -76,9 +76,13 @@ def answer_rows(
     run: int,
     variant: int,
     reply: Reply,
+    ratings: Sequence[Rating] | None = None,
 ) -> list[Row]:
-    """Rows of ``ANSWERS``, one an item; ``items`` in the order in which they were shown."""
-    ratings = parse_ratings(reply.raw, len(items), reply.stop, reply.refused)
+    """Rows of ``ANSWERS``, one an item; ``items`` in the order in which they were shown.
+
+    ``ratings`` is what the reply came to, where it was not read from its text.
+    """
+    ratings = ratings or parse_ratings(reply.raw, len(items), reply.stop, reply.refused)
     return [
         {
             "respondent": respondent,

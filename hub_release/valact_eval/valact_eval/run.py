@@ -1,5 +1,6 @@
 """Asks models all that is left to ask, and keeps what they answered."""
 
+import gc
 import sys
 import time
 from collections.abc import Iterable, Mapping, Sequence
@@ -102,8 +103,12 @@ class Watch:
         return "valact-eval"
 
     async def schedule_sample(self, id: str | int, epoch: int) -> EarlyStop | None:
-        """Lets a sample start when the cap allows it, or not at all."""
-        tally, unit = self.tally, self.units[str(id)]
+        """Inspect asks only where it logs samples: ``admit`` is asked in all cases."""
+        return None
+
+    async def admit(self, id: str) -> str | None:
+        """Lets a sample start when the cap allows it, or says why it may not start at all."""
+        tally, unit = self.tally, self.units[id]
         usd = self._at_most(unit)
         while not tally.broken:
             if tally.meter.reserve(self._key(unit), usd):
@@ -111,9 +116,9 @@ class Watch:
                 return None
             if not tally.underway:
                 tally.capped = True
-                return EarlyStop(id=id, epoch=epoch, reason="the cap is reached")
+                return "the cap is reached"
             await tally.freed.wait()
-        return EarlyStop(id=id, epoch=epoch, reason="too many requests fail")
+        return "too many requests fail"
 
     async def complete_sample(
         self, id: str | int, epoch: int, scores: dict[str, SampleScore]
@@ -172,6 +177,7 @@ def ask_all(
     limits: Limits,
     cap: float | None = None,
     only_estimate: bool = False,
+    log_samples: bool = False,
 ) -> str | None:
     """Asks every respondent what it has not answered yet.
 
@@ -183,6 +189,7 @@ def ask_all(
         limits: how replies are drawn.
         cap: the most US dollars to spend, over all starts of the run.
         only_estimate: ask nothing.
+        log_samples: keep every sample in Inspect's log too.
 
     Returns:
         None if all is answered, else what is missing and why, in one line.
@@ -223,7 +230,7 @@ def ask_all(
                 todo,
                 respondent=respondent.name,
                 model=respondent.model,
-                constrained=limits.constrained and task != "declared",
+                constrained=limits.constrained,
                 max_tokens=most,
                 temperature=limits.temperature,
                 watch=watch,
@@ -231,6 +238,7 @@ def ask_all(
             )
         )
     try:
+        gc.freeze()  # what is loaded by now stays, and need not be looked through again
         logs = inspect_eval(
             tasks,
             model=respondents[0].model,  # tasks name their own; Inspect wants one all the same
@@ -239,6 +247,8 @@ def ask_all(
             log_level="critical",
             # the journal is what a killed run goes on from, and costs less than Inspect's own
             log_realtime=False,
+            log_samples=log_samples,
+            log_model_api=None if log_samples else False,
             ctl_server=False,
             score_display=False,
             max_tasks=len(respondents),
@@ -246,6 +256,8 @@ def ask_all(
     # a provider may fail in its own way; what was answered is in the journal
     except Exception as error:
         raise ValactError(f"{plain_error(error)}; check --model") from error
+    finally:
+        gc.unfreeze()
     return _verdict(logs, tally)
 
 
@@ -255,9 +267,11 @@ def say(line: str) -> None:
 
 
 def _settings(setup: Setup, task: str, respondent: Respondent, limits: Limits) -> dict[str, Any]:
-    own = {"max_tokens": limits.max_tokens[task], "temperature": limits.temperature}
-    if task != "declared":
-        own["constrained"] = limits.constrained
+    own = {
+        "max_tokens": limits.max_tokens[task],
+        "temperature": limits.temperature,
+        "constrained": limits.constrained,
+    }
     return {**setup.identity(task), **own, **respondent.settings}
 
 

@@ -1,7 +1,9 @@
 """One sitting: models are opened, asked all that is left, and their predictions are read."""
 
+import gc
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -50,8 +52,24 @@ class Session:
     max_cost: float | None = None
     estimate: bool = False
     overwrite: bool = False
+    log_samples: bool = False
 
 
+@contextmanager
+def _few_collections() -> Iterator[None]:
+    """Lets the garbage collector run seldom: a call makes thousands of objects, few of them cycles.
+
+    At Python's own thresholds it takes a quarter of a run's CPU time (benchmarks/README.md).
+    """
+    before = gc.get_threshold()
+    gc.set_threshold(50_000, 20, 20)
+    try:
+        yield
+    finally:
+        gc.set_threshold(*before)
+
+
+@_few_collections()
 def ask(session: Session) -> tuple[Predictions | None, str | None]:
     """Asks what is not answered yet.
 
@@ -110,7 +128,14 @@ def ask(session: Session) -> tuple[Predictions | None, str | None]:
     journal = Journal.open(out, session.overwrite)
     try:
         missing = ask_all(
-            setup, journal, respondents, units, limits, session.max_cost, session.estimate
+            setup,
+            journal,
+            respondents,
+            units,
+            limits,
+            session.max_cost,
+            session.estimate,
+            session.log_samples,
         )
         if session.estimate:
             return None, None
@@ -134,6 +159,8 @@ def _asked(session: Session, tasks: Sequence[str]) -> tuple[Setup, Mapping[str, 
         session.declared_prompts,
     )
     setup.check_variants(tasks, session.variants)
+    if session.constrained:
+        setup.check_constrained(tasks)
     questions = release.pick(session.domains, session.limit, session.scenarios) if release else ()
     if (clusters := len({question.scenario_id for question in questions})) > 1:
         _tell_power(clusters, tasks)

@@ -35,7 +35,7 @@ from valact_eval.asks import (
 from valact_eval.data import DEFAULT_DATA, LETTERS, load_release
 from valact_eval.errors import ValactError
 from valact_eval.figures import named_figures
-from valact_eval.logprobs import letter_of
+from valact_eval.logprobs import letter_of, rating_of
 from valact_eval.predictions import table_of
 from valact_eval.rows import Reply, pack, unpack
 
@@ -47,9 +47,17 @@ _REPLIES = "replies"
 class Watcher(EarlyStopping, Protocol):
     """Told of every sample: Inspect's ``EarlyStopping``, and of failures."""
 
+    async def admit(self, id: str) -> str | None:
+        """Whether a sample may start; if not, why."""
+        ...
+
     def failed(self, id: str, error: BaseException) -> None:
         """A sample's request failed for good."""
         ...
+
+
+class NotAskedError(Exception):
+    """A sample was not let start."""
 
 
 @task
@@ -124,6 +132,7 @@ def declared(
     runs: int = RUNS,
     form: str = "together",
     prompts: str | None = None,
+    constrained: bool = False,
     max_tokens: int = MAX_TOKENS_DECLARED,
 ) -> Task:
     """How much is each of forty people like you? Figures: declared means of the values.
@@ -134,6 +143,7 @@ def declared(
         runs: shuffled orders of the items.
         form: all items "together" in one prompt, or "single".
         prompts: prompt file in another language, in the form of the package's own.
+        constrained: choose among the ratings by their log-probabilities; items "single" only.
         max_tokens: limit of one reply.
 
     Raises:
@@ -141,7 +151,10 @@ def declared(
     """
     setup = Setup(form=form, pvq=_path(pvq), declared_prompts=_path(prompts))
     setup.check_variants(["declared"], variants)
-    return build_task(setup, "declared", run_units(runs, variants), max_tokens=max_tokens)
+    if constrained:
+        setup.check_constrained(["declared"])
+    units = run_units(runs, variants)
+    return build_task(setup, "declared", units, constrained=constrained, max_tokens=max_tokens)
 
 
 def build_task(
@@ -165,7 +178,7 @@ def build_task(
         units: questions or runs.
         respondent: name in the predictions; else the model's.
         model: who is asked; else Inspect's own choice.
-        constrained: choose among the letters by their log-probabilities.
+        constrained: choose among the letters or ratings by their log-probabilities.
         max_tokens: limit of one reply.
         temperature: 0 by default.
         watch: told of every finished sample, and may stop the rest.
@@ -226,6 +239,8 @@ def _asker(setup: Setup, units: Mapping[str, Unit], watch: Watcher | None) -> So
     @solver(name="valact_ask")
     def ask() -> Solver:
         async def solve(state: TaskState, generate: Generate) -> TaskState:
+            if watch is not None and (reason := await watch.admit(str(state.sample_id))):
+                raise NotAskedError(reason)
             calls = units[str(state.sample_id)].calls(setup)
             outputs: list[ModelOutput | None] = [None] * len(calls)
             model = get_model()
@@ -277,9 +292,10 @@ def _reader(
             found = state.metadata.pop(_REPLIES)
             replies = [Reply(**entry["reply"]) for entry in found]
             answers = {}
-            if constrained and unit.question is not None:
+            if constrained:
+                read = rating_of if unit.question is None else letter_of
                 answers = {
-                    place: letter_of(entry["logprobs"], replies[place])
+                    place: read(entry["logprobs"], replies[place])
                     for place, entry in enumerate(found)
                 }
             name = respondent or str(state.model)

@@ -91,6 +91,12 @@ def _respondent(result: RespondentResult) -> list[str]:
             f"  {told.instrument}: {told.runs} runs x {len(told.variants)} prompts: {became}; "
             f"mean rating {told.mrat.explain(2)}"
         )
+        if told.flat_runs:
+            every = told.runs * len(told.variants)
+            found.append(
+                f"    {told.flat_runs} of {every} questionnaires rate every item alike and say "
+                "nothing of values"
+            )
     found += _values(result)
     if result.gaps:
         shares = result.gaps[0]
