@@ -4,7 +4,8 @@ import numpy as np
 import polars as pl
 
 from valact_eval.instrument import STAND_IN
-from valact_eval.predictions import CHOICES, TASKS, write_predictions
+from valact_eval.predictions import write_predictions
+from valact_eval.schema import CHOICES, TASKS
 from valact_eval.stats.resample import Bootstrap, bootstrap
 from valact_eval.stats.simulate import Deal, Respondent, answer, choose, deal
 from valact_eval.stats.table import Answers, Choices, read_answers, read_choices

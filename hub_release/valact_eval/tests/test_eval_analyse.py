@@ -9,10 +9,11 @@ from eval_stats import SLOPE, answers_of, boot_of, default_of
 from valact_eval.errors import ValactError
 from valact_eval.stats import text
 from valact_eval.stats.agreement import agreement
-from valact_eval.stats.analyse import Settings, analyse, legend, to_plain
+from valact_eval.stats.analyse import analyse, legend, to_plain
 from valact_eval.stats.declared import centred_profile, run_bootstrap
 from valact_eval.stats.enacted import profiles
 from valact_eval.stats.logit import fit
+from valact_eval.stats.respondent import Settings
 from valact_eval.stats.simulate import Respondent, answer, choose, deal
 from valact_eval.stats.table import read_choices
 

@@ -5,7 +5,8 @@ from hypothesis import strategies as st
 
 from valact_eval.figures import named_figures
 from valact_eval.key import KEY
-from valact_eval.predictions import OUTCOMES, table_of
+from valact_eval.rules import table_of
+from valact_eval.schema import OUTCOMES
 
 ROWS = question_rows()
 

@@ -15,7 +15,8 @@ from hub_server import hub
 
 import valact_eval
 from valact_eval.harness import documents
-from valact_eval.predictions import read_predictions, table_of, write_predictions
+from valact_eval.predictions import read_predictions, write_predictions
+from valact_eval.rules import table_of
 
 MODEL = "openai-api/local/tiny"
 PACKAGE = Path(valact_eval.__file__).parent

@@ -8,13 +8,9 @@ from hypothesis import strategies as st
 
 from valact_eval.errors import ValactError
 from valact_eval.key import VALUES
-from valact_eval.predictions import (
-    OUTCOMES,
-    in_order,
-    read_predictions,
-    table_of,
-    write_predictions,
-)
+from valact_eval.predictions import read_predictions, write_predictions
+from valact_eval.rules import in_order, table_of
+from valact_eval.schema import OUTCOMES
 
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
 

@@ -8,7 +8,7 @@ import pytest
 from eval_stats import write_runs as write
 
 from valact_eval.page import warnings
-from valact_eval.plots import short
+from valact_eval.plot_style import short
 from valact_eval.predictions import write_predictions
 from valact_eval.results import Wanted, analysed
 

@@ -10,9 +10,9 @@ from valact_eval.errors import ValactError
 from valact_eval.instrument import Instrument, item_order, load_instrument
 from valact_eval.key import ITEMS
 from valact_eval.parse import Answer, Rating
-from valact_eval.predictions import TASKS
 from valact_eval.render import Prompts, load_prompts, render_items, render_question, shown_order
 from valact_eval.rows import Reply, Row, answer_rows, choice_row
+from valact_eval.schema import TASKS
 
 ALL_TASKS = (*TASKS, "declared")
 VARIANTS = 5

@@ -11,7 +11,7 @@ from valact_eval.results import Analysed, analysed_tables, said
 from valact_eval.session import Session, ask
 
 if TYPE_CHECKING:
-    from valact_eval.stats.analyse import RespondentResult
+    from valact_eval.stats.respondent import RespondentResult
 
 INCOMPLETE: Final = 3
 QUICK_SCENARIOS: Final = 100

@@ -16,17 +16,10 @@ from valact_eval.data import LETTERS
 from valact_eval.errors import ValactError
 from valact_eval.harness import DOCUMENT, row_of
 from valact_eval.parse import Answer, parse_answer
-from valact_eval.predictions import (
-    ANSWERS,
-    CHOICES,
-    TASKS,
-    Predictions,
-    check_predictions,
-    in_order,
-    read_predictions,
-    table_of,
-)
+from valact_eval.predictions import Predictions, check_predictions, read_predictions
 from valact_eval.rows import Row, unpack
+from valact_eval.rules import in_order, table_of
+from valact_eval.schema import ANSWERS, CHOICES, TASKS
 
 if TYPE_CHECKING:
     from inspect_ai.log import EvalLog, EvalSample

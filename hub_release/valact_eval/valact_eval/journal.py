@@ -15,8 +15,9 @@ from valact_eval import __version__
 from valact_eval.asks import Unit
 from valact_eval.errors import ValactError
 from valact_eval.key import ITEMS
-from valact_eval.predictions import in_order, read_predictions, write_predictions
+from valact_eval.predictions import read_predictions, write_predictions
 from valact_eval.rows import Row
+from valact_eval.rules import in_order
 
 FILES = {"choice": "predictions.jsonl", "answer": "answers.jsonl"}
 _USAGE = "usage.jsonl"

@@ -21,7 +21,7 @@ from valact_eval.asks import VARIANTS
 from valact_eval.data import DEFAULT_DATA, LETTERS
 from valact_eval.harness import DOCUMENT, documents, setup_of_environment
 from valact_eval.parse import parse_answer
-from valact_eval.predictions import TASKS
+from valact_eval.schema import TASKS
 
 _SETUP = setup_of_environment()
 _DOCUMENTS = {

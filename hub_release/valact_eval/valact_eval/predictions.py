@@ -1,11 +1,7 @@
-"""The predictions tables: what respondents chose and declared, as files that need no model.
+"""Files of predictions: what respondents chose and declared, read and written without a model.
 
-Two tables, each as JSONL (one row a line) or Parquet. ``CHOICES`` has a row for every question
-put to a respondent with one prompt variant; ``ANSWERS`` one for every questionnaire item in one
-run with one prompt variant. Every harness can write them; ``valact-eval score`` reads them.
-
-Options are told apart by their *dealt index* 0..3, their place in the release's own order, and
-by the *letter* 0..3 (A..D) at which they were shown: ``order[letter]`` is the dealt index.
+Either table (see ``valact_eval.schema``) as JSONL, one row a line, or as Parquet. Every harness
+can write them; ``valact-eval score`` reads them.
 """
 
 import json
@@ -18,49 +14,9 @@ from typing import Any
 import polars as pl
 
 from valact_eval.errors import ValactError
-from valact_eval.key import ITEMS, SCALE, VALUES
+from valact_eval.rules import fault_between, fault_of_a_row
+from valact_eval.schema import ANSWERS, CHOICES, schema_of
 
-OUTCOMES = ("ok", "invalid", "refused", "truncated")
-TASKS = ("default", "selection", "adoption")
-OPTIONS = 4
-
-CHOICES = pl.Schema(
-    {
-        "respondent": pl.String(),  # model or person, as it is to be named in a report
-        "task": pl.String(),  # one of TASKS
-        "question_id": pl.String(),
-        "scenario_id": pl.String(),  # the cluster of the question
-        "domain": pl.String(),
-        "variant": pl.Int64(),  # prompt variant, from 0
-        "order": pl.List(pl.Int64()),  # dealt index of the option shown at A, B, C, D
-        "outcome": pl.String(),  # one of OUTCOMES
-        "choice": pl.Int64(),  # dealt index 0..3 of the chosen option; null unless ok
-        "letter": pl.Int64(),  # shown position 0..3 of the chosen option; null unless ok
-        "target_index": pl.Int64(),  # dealt index of the right option; null in task default
-        "option_ids": pl.List(pl.String()),  # this and the next three in dealt order
-        "option_values": pl.List(pl.String()),  # one of VALUES each
-        "option_generators": pl.List(pl.String()),  # model that wrote each option
-        "option_words": pl.List(pl.Int64()),  # words of each option
-        "seconds": pl.Float64(),  # time of the call; null where it is not known
-        "raw": pl.String(),  # the whole reply; null where it was not kept
-    }
-)
-ANSWERS = pl.Schema(
-    {
-        "respondent": pl.String(),
-        "instrument": pl.String(),  # name of the questionnaire
-        "run": pl.Int64(),  # number of the shuffled item order, from 0
-        "variant": pl.Int64(),  # prompt variant, from 0
-        "item": pl.Int64(),  # number of the item in the key, 1..40
-        "outcome": pl.String(),  # one of OUTCOMES
-        "score": pl.Int64(),  # 1 (not like me at all) .. 6 (very much like me); null unless ok
-    }
-)
-_KEYS = {
-    "choice": ("respondent", "task", "question_id", "target_index", "variant"),
-    "answer": ("respondent", "instrument", "run", "variant", "item"),
-}
-_NULLABLE = ("choice", "letter", "target_index", "seconds", "raw", "score")
 _FILES = ("predictions", "answers")
 _SUFFIXES = (".jsonl", ".ndjson", ".parquet")
 
@@ -113,9 +69,9 @@ def write_predictions(path: Path, frame: pl.DataFrame) -> None:
         ValactError: a row that breaks the schema, another suffix, or no room.
     """
     kind = _kind(frame.columns, path)
-    frame = frame.select(*_schema(kind))
-    if frame.schema != _schema(kind):
-        raise ValactError(f"{path}: columns must have the types {dict(_schema(kind))}")
+    frame = frame.select(*schema_of(kind))
+    if frame.schema != schema_of(kind):
+        raise ValactError(f"{path}: columns must have the types {dict(schema_of(kind))}")
     if found := fault_of_a_row(frame, kind):
         raise ValactError(f"{path}: row {found[0]}: {found[1]}; nothing was written")
     part = path.with_name(path.name + ".part")
@@ -128,78 +84,6 @@ def write_predictions(path: Path, frame: pl.DataFrame) -> None:
         os.replace(part, path)
     except OSError as error:
         raise ValactError(f"{path}: {error.strerror or error}; give another --out") from error
-
-
-def fault_of_a_row(frame: pl.DataFrame, kind: str) -> tuple[int, str] | None:
-    """The first row (from 0) that breaks a rule, and the rule; None if every row is good.
-
-    Columns that ``frame`` has not got are not looked at.
-    """
-    faults = [
-        (pl.col(name).is_null(), f"{name} is missing")
-        for name in frame.columns
-        if name not in _NULLABLE
-    ]
-    faults += [
-        (~pl.col("outcome").is_in(OUTCOMES), f"outcome must be one of {', '.join(OUTCOMES)}"),
-        (pl.col("variant") < 0, "variant must be 0 or more"),
-        *(_choice_faults() if kind == "choice" else _answer_faults()),
-    ]
-    faults = [
-        (fault, said) for fault, said in faults if {*fault.meta.root_names()} <= {*frame.columns}
-    ]
-    # an expression over a missing cell is null, and the missing cell is already a fault
-    found = frame.select(
-        pl.coalesce(
-            [
-                pl.when(fault.fill_null(False)).then(number)
-                for number, (fault, _) in enumerate(faults)
-            ]
-        ).alias("fault")
-    )["fault"]
-    row = found.is_not_null().arg_max()
-    if row is None or found[row] is None:
-        return None
-    return row, faults[found[row]][1]
-
-
-def fault_between(table: pl.DataFrame, kind: str) -> tuple[int, str] | None:
-    """The first row (from 0) that contradicts another, and how; None if there is none."""
-    keys = _KEYS[kind]
-    again = (~table.select(pl.struct(keys).is_first_distinct()).to_series()).arg_true()
-    if again.len():
-        what = ", ".join(f"{name} {table[name][again[0]]!r}" for name in keys)
-        return again[0], (
-            f"{what} comes twice; score the files one at a time, or name one run's respondent "
-            "otherwise"
-        )
-    if kind == "choice":
-        shown = pl.struct("scenario_id", "option_ids", "option_values")
-        first = shown.first().over("question_id")
-        other = table.select(shown != first).to_series().arg_true()
-        if other.len():
-            return other[0], (
-                f"question {table['question_id'][other[0]]!r} has other options or another "
-                "scenario_id than in an earlier row; score files of one release together"
-            )
-    return None
-
-
-def in_order(frame: pl.DataFrame, kind: str) -> pl.DataFrame:
-    """The rows in their lasting order: by respondent, then by what was asked."""
-    return frame.sort(_KEYS[kind])
-
-
-def table_of(rows: Sequence[dict[str, Any]], kind: str) -> pl.DataFrame:
-    """Rows as a table of ``kind`` "choice" or "answer"; a lone surrogate becomes U+FFFD."""
-    clean = [
-        {
-            name: cell.encode("utf-8", "replace").decode() if isinstance(cell, str) else cell
-            for name, cell in row.items()
-        }
-        for row in rows
-    ]
-    return pl.DataFrame(clean, schema=_schema(kind), orient="row")
 
 
 def _files(paths: Iterable[Path]) -> list[Path]:
@@ -216,10 +100,6 @@ def _files(paths: Iterable[Path]) -> list[Path]:
     return found
 
 
-def _schema(kind: str) -> pl.Schema:
-    return CHOICES if kind == "choice" else ANSWERS
-
-
 def _suffix(path: Path) -> str:
     if path.suffix not in _SUFFIXES:
         raise ValactError(f"{path}: must be a file in {', '.join(_SUFFIXES)}")
@@ -228,7 +108,7 @@ def _suffix(path: Path) -> str:
 
 def _kind(columns: Sequence[str], path: Path) -> str:
     kind = "answer" if "item" in columns else "choice"
-    if missing := [name for name in _schema(kind) if name not in columns]:
+    if missing := [name for name in schema_of(kind) if name not in columns]:
         raise ValactError(f"{path}: columns {', '.join(missing)} are missing from the {kind}s")
     return kind
 
@@ -250,7 +130,7 @@ def _read(path: Path) -> tuple[str, pl.DataFrame]:
         raise ValactError(f"{path}: {error.strerror or error}; give a predictions file") from error
     except pl.exceptions.PolarsError as error:
         raise ValactError(f"{path}: cannot be read: {error}; write it again") from error
-    schema = _schema(kind)
+    schema = schema_of(kind)
     try:
         frame = frame.select(pl.col(name).cast(kind_) for name, kind_ in schema.items())
     except pl.exceptions.PolarsError as error:
@@ -265,10 +145,10 @@ def _read(path: Path) -> tuple[str, pl.DataFrame]:
 
 def _read_lines(path: Path, kind: str) -> pl.DataFrame:
     try:
-        return pl.read_ndjson(path, schema=_schema(kind))
+        return pl.read_ndjson(path, schema=schema_of(kind))
     except (pl.exceptions.PolarsError, UnicodeDecodeError) as error:
         # polars does not say which line; find it
-        names = _schema(kind)
+        names = schema_of(kind)
         with path.open("rb") as file:
             for number, line in enumerate(file, start=1):
                 if not line.strip():
@@ -322,54 +202,6 @@ def _place(path: Path, row: int) -> str:
             if rows == row:
                 return f"line {number}"
     return f"row {row}"
-
-
-def _choice_faults() -> list[tuple[pl.Expr, str]]:
-    ok, places = pl.col("outcome") == "ok", list(range(OPTIONS))
-    faults = [
-        (~pl.col("task").is_in(TASKS), f"task must be one of {', '.join(TASKS)}"),
-        (pl.col("order").list.sort() != pl.lit(places), "order must be a permutation of 0..3"),
-        (pl.col("seconds") < 0, "seconds must be 0 or more"),
-        (pl.col("seconds").is_nan() | pl.col("seconds").is_infinite(), "seconds must be finite"),
-    ]
-    for name in ("option_ids", "option_values", "option_generators", "option_words"):
-        cells = pl.col(name).list
-        faults += [
-            (cells.len() != OPTIONS, f"{name} must have four entries"),
-            (cells.eval(pl.element().is_null()).list.any(), f"{name} must have four entries"),
-        ]
-    unknown = pl.col("option_values").list.set_difference(pl.lit(list(VALUES)))
-    faults += [
-        (unknown.list.len() > 0, f"option_values must be among {', '.join(VALUES)}"),
-        (pl.col("option_ids").list.n_unique() != OPTIONS, "option_ids must differ"),
-        (pl.col("option_words").list.min() < 1, "option_words must be 1 or more"),
-    ]
-    for name in ("choice", "letter"):
-        faults += [
-            (ok & pl.col(name).is_null(), f"{name} is missing under outcome ok"),
-            (~ok & pl.col(name).is_not_null(), f"{name} must be null unless outcome is ok"),
-            (~pl.col(name).is_between(0, OPTIONS - 1), f"{name} must be 0..3"),
-        ]
-    target, default = pl.col("target_index"), pl.col("task") == "default"
-    shown = pl.col("order").list.get(pl.col("letter"), null_on_oob=True)
-    return [
-        *faults,
-        (shown != pl.col("choice"), "choice is not the option that order shows at letter"),
-        (default & target.is_not_null(), "target_index must be null in task default"),
-        (~default & target.is_null(), "target_index is missing"),
-        (~target.is_between(0, OPTIONS - 1), "target_index must be 0..3"),
-    ]
-
-
-def _answer_faults() -> list[tuple[pl.Expr, str]]:
-    ok, score = pl.col("outcome") == "ok", pl.col("score")
-    return [
-        (pl.col("run") < 0, "run must be 0 or more"),
-        (~pl.col("item").is_between(1, ITEMS), f"item must be 1..{ITEMS}"),
-        (ok & score.is_null(), "score is missing under outcome ok"),
-        (~ok & score.is_not_null(), "score must be null unless outcome is ok"),
-        (~score.is_between(*SCALE), f"score must be {SCALE[0]}..{SCALE[1]}"),
-    ]
 
 
 def _check_between(table: pl.DataFrame, kind: str, places: list[tuple[Path, int]]) -> None:

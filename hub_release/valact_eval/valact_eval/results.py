@@ -14,7 +14,8 @@ from valact_eval.instrument import NOT_VALIDATED
 from valact_eval.predictions import Predictions, read_predictions
 
 if TYPE_CHECKING:
-    from valact_eval.stats.analyse import Results, Settings
+    from valact_eval.stats.analyse import Results
+    from valact_eval.stats.respondent import Settings
 
 _LONG = 50_000  # rows above which it takes seconds, and says so
 
@@ -73,7 +74,7 @@ def analysed(wanted: Wanted) -> Analysed:
     Raises:
         ValactError: a file or an option is bad, or files contradict each other.
     """
-    from valact_eval.stats.analyse import Settings
+    from valact_eval.stats.respondent import Settings
 
     models = read_predictions(wanted.files)
     people = read_predictions(wanted.people)

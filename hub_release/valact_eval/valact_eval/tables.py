@@ -9,8 +9,9 @@ import polars as pl
 from valact_eval.errors import ValactError
 from valact_eval.key import VALUES
 from valact_eval.stats import reference
-from valact_eval.stats.analyse import RespondentResult, Results
+from valact_eval.stats.analyse import Results
 from valact_eval.stats.estimate import Estimate
+from valact_eval.stats.respondent import RespondentResult
 from valact_eval.stats.roleplay import RoleFigure
 
 _Row = dict[str, Any]

@@ -36,8 +36,8 @@ from valact_eval.data import DEFAULT_DATA, LETTERS, load_release
 from valact_eval.errors import ValactError
 from valact_eval.figures import named_figures
 from valact_eval.logprobs import letter_of, rating_of
-from valact_eval.predictions import table_of
 from valact_eval.rows import Reply, pack, unpack
+from valact_eval.rules import table_of
 
 MAX_TOKENS = 256
 MAX_TOKENS_DECLARED = 1024

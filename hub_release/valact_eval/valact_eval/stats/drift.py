@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from valact_eval.key import KEY, VALUES
-from valact_eval.predictions import TASKS
+from valact_eval.schema import TASKS
 from valact_eval.stats.declared import Key, centred_profile
 from valact_eval.stats.enacted import correlate, profiles
 from valact_eval.stats.estimate import (

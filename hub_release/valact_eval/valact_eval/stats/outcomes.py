@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from valact_eval.key import VALUES
-from valact_eval.predictions import OUTCOMES
+from valact_eval.schema import OUTCOMES
 from valact_eval.stats.enacted import by_scenario
 from valact_eval.stats.estimate import Estimate, Floats, ratio
 from valact_eval.stats.resample import Bootstrap, rate, rate_each

@@ -14,13 +14,8 @@ import polars as pl
 
 from valact_eval.errors import ValactError
 from valact_eval.key import ITEMS, KEY, VALUES
-from valact_eval.predictions import (
-    ANSWERS,
-    CHOICES,
-    OUTCOMES,
-    fault_between,
-    fault_of_a_row,
-)
+from valact_eval.rules import fault_between, fault_of_a_row
+from valact_eval.schema import ANSWERS, CHOICES, OUTCOMES
 from valact_eval.stats.estimate import Bools, Floats, Ints
 
 _NAMES: Final = {"choice": "predictions", "answer": "questionnaire"}

@@ -1,8 +1,9 @@
 """Results as a short printed report."""
 
 from valact_eval.key import VALUES
-from valact_eval.stats.analyse import RespondentResult, Results
+from valact_eval.stats.analyse import Results
 from valact_eval.stats.estimate import Estimate
+from valact_eval.stats.respondent import RespondentResult
 from valact_eval.stats.roleplay import RoleFigure
 
 
