@@ -134,6 +134,8 @@ def test_a_reply_cut_short_is_truncated_whatever_it_holds(letter, stop):
         ("Option A suits her", "ok", 0),
         ("A. Go\nB. Stay\nC. Call\nD. Wait", "invalid", None),  # only repeats the options
         ("A. Go\nB. Stay\nC. Call\nD. Wait\nI choose C", "ok", 2),
+        ("You could take A, B, C or D.", "invalid", None),  # all of them is none
+        ("Of A/B/C/D I take B", "ok", 1),
         ("B. Stay with her", "ok", 1),
         ("A/B", "invalid", None),
         ("Vitamins, A-D", "invalid", None),

@@ -36,6 +36,8 @@ _REFUSAL = re.compile(
 _LOWER = re.compile(r"\W*(?:answer\W+(?:is\W+)?)?([a-d])\W*", re.IGNORECASE)
 # "A." to "D." heading a line, as where a model repeats the list of options
 _HEAD = re.compile(r"^[ \t>-]*\(?([A-D])[.):]\)?[ \t]+(?=\S)", re.MULTILINE)
+# all four letters named in a row choose none of them
+_ALL_FOUR = re.compile(r"\bA\b\W{1,3}B\b\W{1,3}C\b\W{1,3}(?:(?:or|and)\W{1,3})?D\b")
 # an A before a lower-case word is the article ("A person would"), unless what follows or
 # precedes it says otherwise ("A is best", "option A suits")
 _LETTER = re.compile(
@@ -96,6 +98,7 @@ def parse_answer(raw: str, stop: str = "stop", refused: bool = False) -> Answer:
         text = _HEAD.sub(" ", text)  # the options repeated: their headings choose nothing
     if match := _LOWER.fullmatch(text):
         return Answer("ok", LETTERS.index(match[1].upper()))
+    text = _ALL_FOUR.sub(" ", text)
     found = [match[0] for match in _LETTER.finditer(text)]
     return Answer("ok", LETTERS.index(found[-1])) if found else Answer("invalid", None)
 
