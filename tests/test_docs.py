@@ -113,3 +113,19 @@ def _check_click(words: list[str]) -> None:
         context, command, words = typer.Context(found, parent=context), found, words[1:]
     # Only what stands there: types, files and what is required are the tests' of each command.
     command.make_parser(context).parse_args(list(words))
+
+
+def test_troubleshooting_quotes_what_the_programs_say() -> None:
+    folders = (ROOT / "pipeline", ROOT / "hub_release" / "valact_eval" / "valact_eval")
+    source = "".join(
+        path.read_text(encoding="utf-8") for folder in folders for path in folder.rglob("*.py")
+    )
+    # Strings that go on in the next line, and places that are filled in.
+    said = re.sub(r'"\s*\n\s*f?"', "", source) + (ROOT / "Makefile").read_text(encoding="utf-8")
+    text = (ROOT / "docs" / "troubleshooting.md").read_text(encoding="utf-8")
+    rows = [line.split("|")[1] for line in text.splitlines() if line.startswith("| `")]
+    quotes = [quote for row in rows for quote in _SPAN.findall(row)]
+    quotes = [quote for quote in quotes if " " in quote]
+    assert len(quotes) > 10
+    wrong = [quote for quote in quotes if quote.replace("SHA256SUMS", "{SUMS}") not in said]
+    assert not wrong
