@@ -25,6 +25,7 @@ from pipeline.annotation.store import load_reviews
 from pipeline.artifacts import sha256_file
 from pipeline.labelstudio.collect import collect
 from pipeline.labelstudio.connect import connect
+from pipeline.labelstudio.forget import compact, forget_tasks
 from pipeline.labelstudio.route import route
 from pipeline.labelstudio.server import Server
 from pipeline.labelstudio.studio import Studio
@@ -274,3 +275,32 @@ def test_texts_arrive_as_they_are(label_studio: Server, studio: Studio, tmp_path
     shown = " ".join(map(str, studio.export(only.project)))
     for name in ("g-one", "g-two", "gold", *made.items["action_ids"].explode()):
         assert name not in shown
+
+
+def test_what_is_taken_back_leaves_no_byte_in_the_database(
+    label_studio: Server, studio: Studio, people: Callable[[int], httpx.Client], tmp_path: Path
+) -> None:
+    made = world(4, experts=1, overlap=1)
+    words = {
+        row["item_id"]: f"heron {number} walked over the frozen harbour at dawn unseen"
+        for number, row in enumerate(made.items.to_dicts())
+    }
+    story = pl.col("item_id").replace_strict(words)
+    items = made.items.with_columns(scenario=story)
+    (routed,) = route(studio, items, "a heron", tmp_path)
+    client = people(1)
+    for task in tasks_of(client, routed.project):
+        annotate(client, task["id"], Expert(1, 1.0, {}).answer(task["data"], made.truth))
+    collect(studio, items, "a heron", tmp_path / "raw")
+    gone, *kept = items["item_id"]
+
+    def in_database(item: str) -> bool:
+        files = label_studio.folder.glob("label_studio.sqlite3*")
+        return any(words[item].encode() in path.read_bytes() for path in files)
+
+    assert in_database(gone)
+    assert forget_tasks(studio, [gone]) == 1
+    assert compact(label_studio.folder)  # beside the running server
+    assert not in_database(gone)
+    assert all(in_database(item) for item in kept)
+    assert sorted(ids(tasks_of(client, routed.project))) == sorted(kept)

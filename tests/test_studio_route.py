@@ -20,6 +20,7 @@ from pipeline.artifacts import folder_digest
 from pipeline.errors import BadInputError, BusyError, StageError
 from pipeline.labelstudio import route as routing
 from pipeline.labelstudio.collect import changes, collect, merged
+from pipeline.labelstudio.forget import compact, forget_files, forget_tasks, still_shown
 from pipeline.labelstudio.route import route
 from pipeline.labelstudio.studio import Studio
 from tests import loopback_studio
@@ -283,6 +284,38 @@ def test_changed_deleted_and_foreign_annotations(
     # A project that could not be read takes nothing away.
     assert found.unread == {(1, "expert-1")}
     assert merged(one.reviews, found).equals(one.reviews)
+
+
+def test_what_is_taken_back_leaves_server_and_kept_answers(
+    fake: loopback_studio.Studio, studio: Studio, tmp_path: Path
+) -> None:
+    made, raw = world(6), tmp_path / "raw" / "rounds"
+    route(studio, made.items, TITLE, tmp_path)
+    collect(studio, made.items, TITLE, raw)
+    answer_all(fake, made)
+    collect(studio, made.items, TITLE, raw)  # the state before is put into earlier/
+    (tmp_path / "export").mkdir()
+    (tmp_path / "export" / "project-1-at-2026.json").write_text("[]")
+    gone = made.items.row(1, named=True)
+    kept = set(made.items["item_id"]) - {gone["item_id"]}
+
+    def texts() -> str:
+        packed = [zstandard.decompress(path.read_bytes()) for path in raw.rglob("*.zst")]
+        plain = [path.read_bytes() for path in raw.rglob("*.json")]
+        return b"".join([*packed, *plain]).decode()
+
+    assert gone["actions"][2] in texts()
+    assert still_shown(studio, [gone["item_id"]]) == len(gone["experts"]) == 2
+    assert forget_tasks(studio, [gone["item_id"]]) == 2
+    assert still_shown(studio, [gone["item_id"]]) == 0
+    assert {item for held_ in held(fake).values() for item in held_} == kept
+    lines = list(forget_files(tmp_path, [gone["item_id"]]))
+    assert len(lines) == 5, lines  # two experts, now and earlier, and the export
+    assert gone["actions"][2] not in texts()
+    assert all(item in texts() for item in kept)
+    assert forget_tasks(studio, [gone["item_id"]]) == 0
+    assert list(forget_files(tmp_path, [gone["item_id"]])) == []
+    assert not compact(tmp_path)  # this server has no database here
 
 
 def test_servers_that_answer_otherwise(fake: loopback_studio.Studio, tmp_path: Path) -> None:

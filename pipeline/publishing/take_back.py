@@ -26,7 +26,7 @@ from pipeline.errors import BadInputError, StageError
 from pipeline.llm import purge
 from pipeline.llm.prices import dollars
 from pipeline.paths import source_path
-from pipeline.publishing import prove, publish, purge_files, target
+from pipeline.publishing import prove, publish, purge_files, purge_studio, target
 from pipeline.publishing.hub import MAIN, Hub
 from pipeline.publishing.prove import Place
 from pipeline.publishing.target import Tables, Target
@@ -137,6 +137,7 @@ def places(job: Job) -> list[Place]:
         found.append(
             prove.in_files(f"Label Studio {office}", prove.below(office), job.target, office)
         )
+    found += purge_studio.named_server(config, purge_studio.items_of(config, job.target.scenarios))
     if swept.is_file():
         # It keeps the ids, so that a later sweep does not add the posts again.
         what = f"swept posts {swept}"
@@ -164,6 +165,7 @@ def take_back_here(job: Job) -> Iterator[str]:
         )
         plan = load_plan(Path(config.annotation.plan))
         yield from purge_files.purge_rounds(job.rounds, plan, gone)
+        yield from purge_studio.purge_studio(config, purge_studio.items_of(config, gone.scenarios))
         yield from purge_files.purge_swept(config, gone)
         yield from purge_files.purge_vectors(config)
         yield from purge_files.purge_workspace(job.workspace, gone)
@@ -187,7 +189,7 @@ def outside(job: Job) -> Iterator[str]:
         and source.resolve() != Path(job.config.reddit.out).resolve()
     ):
         yield f"{source}: is yours and was not changed; the tombstones keep the posts out of it"
-    yield "forms that were handed out, and a Label Studio elsewhere, hold copies of their own"
+    yield "forms that were handed out, and a Label Studio not named, hold copies of their own"
 
 
 def take_back_on_hub(job: Job, hub: Hub) -> Iterator[str]:
