@@ -69,7 +69,7 @@ def read_toml(path: Path, what: str, remedy: str) -> dict[str, Any]:
     except OSError as error:
         problem = f"no such {what}" if isinstance(error, FileNotFoundError) else error.strerror
         raise BadInputError(f"{path}: {problem}; {remedy}") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise BadInputError(f"{path}: not valid TOML: {error}") from None
 
 
@@ -80,7 +80,7 @@ def parse_override(text: str) -> tuple[str, Any]:
         raise BadInputError(f"--set {text}: write it as section.key=value")
     try:
         return key.strip(), tomllib.loads(f"v = {value}")["v"]
-    except tomllib.TOMLDecodeError:
+    except (tomllib.TOMLDecodeError, RecursionError):
         return key.strip(), value
 
 

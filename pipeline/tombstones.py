@@ -40,13 +40,13 @@ def load(path: Path) -> dict[str, Tombstone]:
     found: dict[str, Tombstone] = {}
     if not path.is_file():
         return found
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+    for number, line in enumerate(path.read_bytes().splitlines(), start=1):
         if not line.strip():
             continue
         try:
             stone = Tombstone(**json.loads(line))
             bad = stone.reason not in REASONS or not stone.post_id
-        except (ValueError, TypeError):
+        except (ValueError, TypeError, RecursionError):
             bad = True
         if bad:
             raise BadInputError(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -12,6 +11,7 @@ from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass as checked_dataclass
 
 from pipeline.artifacts import canonical_json
+from pipeline.config_file import read_toml
 from pipeline.errors import BadInputError, nearest
 from pipeline.llm.request import Request
 
@@ -114,11 +114,9 @@ def load_prices(path: Path) -> dict[str, Price]:
     Raises:
         BadInputError: The file is missing or broken, or gives a model twice.
     """
+    data = read_toml(path, "price file", "see budget.prices")
     try:
-        data = tomllib.loads(path.read_text(encoding="utf-8"))
         rows = TypeAdapter(_File).validate_json(canonical_json(data)).price
-    except OSError as error:
-        raise BadInputError(f"{path}: {error.strerror}; see budget.prices") from None
     except ValidationError as error:
         problem = error.errors()[0]
         place = ".".join(str(part) for part in problem["loc"])

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.errors import BadInputError, nearest
+from pipeline.escape import on_one_line
 from pipeline.sources.mapping import Mapping
 from pipeline.sources.post import BadLine, Number, Submission, Wanted, row
 from pipeline.sources.rows import Cells, csv_rows, json_rows
@@ -148,12 +149,13 @@ def _check_columns(path: Path, mapping: Mapping, columns: list[str]) -> None:
     for field, column in mapping.named().items():
         if counts[column] == 1 or (counts[column] == 0 and field in mapping.optional):
             continue
-        listed = ", ".join(f"'{name}'" for name in columns)
+        shown = [on_one_line(name) for name in columns]
+        listed = ", ".join(f"'{name}'" for name in shown)
         if counts[column]:
             raise BadInputError(
                 f"{path}: has {counts[column]} columns '{column}'; rename all but one"
             )
         raise BadInputError(
             f"{path}: has no column '{column}' (the mapping's {field}); "
-            f"{nearest(column, columns)} its columns: {listed}"
+            f"{nearest(column, shown)} its columns: {listed}"
         )

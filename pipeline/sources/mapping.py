@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import tomllib
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ from typing import Any
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
+from pipeline.config_file import read_toml
 from pipeline.errors import BadInputError, nearest
 from pipeline.paths import MAPPINGS
 
@@ -104,11 +104,9 @@ def load_mappings(path: Path = MAPPINGS) -> dict[str, Mapping]:
     Raises:
         BadInputError: The file is missing or broken, or a mapping in it is wrong.
     """
+    data = read_toml(path, "file of column mappings", "configs/mappings.toml is one that works")
     try:
-        data = tomllib.loads(path.read_text(encoding="utf-8"))
         text = json.dumps(data, allow_nan=False)
-    except OSError as error:
-        raise BadInputError(f"{path}: {error.strerror}; it holds the column mappings") from None
     except (ValueError, TypeError) as error:
         raise BadInputError(f"{path}: not valid TOML: {error}") from None
     try:

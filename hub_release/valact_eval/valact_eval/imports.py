@@ -18,7 +18,7 @@ from valact_eval.harness import DOCUMENT, row_of
 from valact_eval.parse import Answer, parse_answer
 from valact_eval.predictions import Predictions, check_predictions, read_predictions
 from valact_eval.rows import Row, unpack
-from valact_eval.rules import in_order, table_of
+from valact_eval.rules import fault_of_a_row, in_order, table_of
 from valact_eval.schema import ANSWERS, CHOICES, TASKS
 
 if TYPE_CHECKING:
@@ -48,6 +48,8 @@ def import_predictions(paths: Iterable[Path], respondent: str | None = None) -> 
     for path in _files(paths):
         found = _read(path)
         for kind, frame in (("choice", found.choices), ("answer", found.answers)):
+            if wrong := fault_of_a_row(frame, kind):
+                raise ValactError(f"{path}: sample {wrong[0] + 1}: {wrong[1]}; remove it")
             named = pl.col("respondent") if respondent is None else pl.lit(respondent)
             frames[kind].append(frame.with_columns(respondent=named))
     tables = Predictions(

@@ -71,14 +71,14 @@ def in_order(frame: pl.DataFrame, kind: str) -> pl.DataFrame:
 
 def table_of(rows: Sequence[dict[str, Any]], kind: str) -> pl.DataFrame:
     """Rows as a table of ``kind`` "choice" or "answer"; a lone surrogate becomes U+FFFD."""
-    clean = [
-        {
-            name: cell.encode("utf-8", "replace").decode() if isinstance(cell, str) else cell
-            for name, cell in row.items()
-        }
-        for row in rows
-    ]
+    clean = [{name: _encodable(cell) for name, cell in row.items()} for row in rows]
     return pl.DataFrame(clean, schema=schema_of(kind), orient="row")
+
+
+def _encodable(cell: Any) -> Any:  # noqa: ANN401 - any cell
+    if isinstance(cell, str):
+        return cell.encode("utf-8", "replace").decode()
+    return [_encodable(part) for part in cell] if isinstance(cell, list) else cell
 
 
 def _choice_faults() -> list[tuple[pl.Expr, str]]:
