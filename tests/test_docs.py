@@ -129,3 +129,15 @@ def test_troubleshooting_quotes_what_the_programs_say() -> None:
     assert len(quotes) > 10
     wrong = [quote for quote in quotes if quote.replace("SHA256SUMS", "{SUMS}") not in said]
     assert not wrong
+
+
+def test_tests_that_the_documents_name_exist() -> None:
+    named = 0
+    for document in (ROOT / "docs").rglob("*.md"):
+        text = document.read_text(encoding="utf-8")
+        for file, name in re.findall(r"`(?:tests/)?(test_\w+\.py)::(\w+)`", text):
+            places = [ROOT / "tests" / file, ROOT / "hub_release/valact_eval/tests" / file]
+            sources = [place.read_text(encoding="utf-8") for place in places if place.is_file()]
+            assert any(f"def {name}(" in source for source in sources), (document.name, name)
+            named += 1
+    assert named > 10
