@@ -1,0 +1,163 @@
+"""Measures reading a dump into Parquet, and its tags; beside DuckDB and datatrove.
+
+python -m benchmarks.read DUMP [--runs 3] [--json PATH]
+
+DUMP is a zstd file of submissions, one a line. Every run is a process of its own. What bounds the
+job is decoding the archive and parsing its lines as JSON: `limit` does just that, by polars.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from benchmarks.dedup_run import Meter, Run, run_command
+from pipeline.config_file import load
+from pipeline.paths import ROOT
+
+VERSIONS = {"duckdb": "2.0.0", "datatrove": "0.10.1"}
+AIM = 1.3  # times DuckDB's time for read to Parquet, at most
+_HOME = ROOT / "build" / "bench-read"
+_PYTHON = _HOME / "bin" / "python"
+_PEER = Path(__file__).with_name("read_peer.py")
+OURS = ("limit", "read", "read and tag")
+PEERS = ("duckdb", "datatrove")
+
+
+@dataclass(frozen=True)
+class Row:
+    """One job over several runs: medians, and the spread of its seconds."""
+
+    name: str
+    runs: tuple[Run, ...]
+
+    @property
+    def seconds(self) -> float:
+        """Median wall-clock time."""
+        return statistics.median(run.seconds for run in self.runs)
+
+    def line(self, bound: float) -> str:
+        """Return the row of the table; `bound` is the seconds of what bounds the job."""
+        least, most = (pick(run.seconds for run in self.runs) for pick in (min, max))
+        cpu = statistics.median(run.cpu_s for run in self.runs)
+        peak = max(run.peak_mb for run in self.runs)
+        rows = self.runs[0].found.get("rows", 0)
+        seconds = f"{self.seconds:.2f} ({least:.2f} to {most:.2f})"
+        cells = (self.name, f"{rows:,}", seconds, f"{cpu:.2f}", f"{peak:,.0f}")
+        return f"| {' | '.join(cells)} | {self.seconds / bound:.2f} |"
+
+
+def install() -> None:
+    """Make the peers' virtual environment, unless it is there."""
+    wanted = [f"{name}=={number}" for name, number in VERSIONS.items()]
+    done = _HOME / f"installed-{'-'.join(VERSIONS.values())}"
+    if done.exists():
+        return
+    print(f"installing {' and '.join(wanted)} into {_HOME}", flush=True)
+    subprocess.run([sys.executable, "-m", "venv", "--clear", _HOME], check=True)
+    options = ["--quiet", "--quiet", "--disable-pip-version-check"]
+    extras = [wanted[0], wanted[1].replace("==", "[io]=="), "orjson", "zstandard"]
+    subprocess.run([str(_PYTHON), "-m", "pip", "install", *options, *extras], check=True)
+    done.touch()
+
+
+def own(kind: str, dump: Path, out: Path) -> None:
+    """Do one of our jobs in this process, and print what it took."""
+    meter = Meter()
+    if kind == "limit":
+        meter.print(rows=_limit(dump))
+        return
+    from pipeline.scrape import read_posts
+    from pipeline.tag import tagged
+
+    settings = {"source.path": str(dump), "source.max_bad_lines": 10**9}
+    config = load(ROOT / "configs" / "demo.toml", settings)
+    posts = read_posts([dump], config, all_subreddits=True).posts
+    if kind == "read and tag":
+        posts = tagged(posts)
+    posts.write_parquet(out)
+    meter.print(rows=posts.height)
+
+
+def _limit(dump: Path) -> int:
+    import polars as pl
+
+    from pipeline.sources.post import BadLine
+    from pipeline.sources.unpack import blocks
+
+    rows, rest = 0, b""
+    for block in blocks(dump):
+        if isinstance(block, BadLine):
+            continue
+        whole, _, rest = (rest + block).rpartition(b"\n")
+        rows += pl.read_ndjson(whole, infer_schema_length=100, ignore_errors=True).height
+    return rows + (pl.read_ndjson(rest, ignore_errors=True).height if rest.strip() else 0)
+
+
+def machine() -> dict[str, Any]:
+    """Return what the figures depend on."""
+    return {
+        "cores": len(os.sched_getaffinity(0)),
+        "python": platform.python_version(),
+        "load_average": round(os.getloadavg()[0], 1),
+        "polars": version("polars"),
+        **VERSIONS,
+    }
+
+
+def main() -> None:
+    """Run every job so many times, in turn, and print the table."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("dump", type=Path)
+    parser.add_argument("--runs", type=int, default=3)
+    parser.add_argument("--json", type=Path, help="write the figures here as well")
+    parser.add_argument("--own", choices=OURS, help=argparse.SUPPRESS)
+    parser.add_argument("--out", type=Path, help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.own:
+        own(arguments.own, arguments.dump, arguments.out)
+        return
+    install()
+    found: dict[str, list[Run]] = {name: [] for name in (*OURS, *PEERS)}
+    print(", ".join(f"{name} {value}" for name, value in machine().items()), flush=True)
+    with tempfile.TemporaryDirectory() as folder:
+        plain = Path(folder) / "posts.jsonl"  # datatrove fails on the dump's 2 GiB window
+        with plain.open("wb") as out:
+            unpack = ["zstd", "-dcq", "--long=31", str(arguments.dump)]
+            subprocess.run(unpack, stdout=out, check=True)
+        for turn in range(arguments.runs):
+            for name in found:
+                out_file = str(Path(folder) / f"{turn}-{name}.parquet")
+                if name in OURS:
+                    call = [sys.executable, "-m", "benchmarks.read", str(arguments.dump)]
+                    found[name].append(run_command([*call, f"--own={name}", f"--out={out_file}"]))
+                else:
+                    source = plain if name == "datatrove" else arguments.dump
+                    peer = [str(_PYTHON), str(_PEER), name, str(source), out_file]
+                    found[name].append(run_command(peer))
+    rows = [Row(name, tuple(runs)) for name, runs in found.items()]
+    bound = next(row.seconds for row in rows if row.name == "limit")
+    print("| job | posts | seconds: median (least to most) | CPU s | MB | over the limit |")
+    print("| --- | ---: | ---: | ---: | ---: | ---: |")
+    for row in rows:
+        print(row.line(bound), flush=True)
+    ours, theirs = (next(r.seconds for r in rows if r.name == name) for name in ("read", "duckdb"))
+    said = "meets" if ours <= AIM * theirs else "MISSES"
+    print(f"read takes {ours / theirs:.2f} times DuckDB's time: {said} the aim of {AIM}")
+    if arguments.json:
+        figures = {row.name: [vars(run) for run in row.runs] for row in rows}
+        arguments.json.write_text(json.dumps({"machine": machine(), **figures}, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()
