@@ -10,6 +10,7 @@ import json
 import platform
 import shutil
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ from pipeline.errors import BadInputError
 from pipeline.llm.receipts import Receipt, receipts
 from pipeline.paths import PROMPTS
 from pipeline.prompts import load_prompt
+from pipeline.text import mask
 
 FOLDER = Path("provenance")
 CALLS = FOLDER / "calls.parquet"
@@ -129,9 +131,16 @@ def _row(
         "prompt_sha256": digest,
         "reply_sha256": None if about_a_post else sha256_text(call.text),
         "messages": canonical_json(asked["messages"]) if told else None,
-        "reply": call.text if kept else None,
+        "reply": call.text if kept and not _has_contacts(call.text) else None,
         "canary": config.release.canary,
     }
+
+
+def _has_contacts(reply: str) -> bool:
+    """Return True if a reply holds contact data, which is masked in what was made of it."""
+    with suppress(ValueError):  # it may be no JSON, and is looked at as it is
+        reply = canonical_json(json.loads(reply))  # without "\u0040" for "@"
+    return bool(mask(reply)[1])
 
 
 def _prompt(config: Config, manifests: Manifests, stage: str, form: str) -> tuple[str, str]:

@@ -14,6 +14,11 @@ from pipeline.croissant import FILE, RAI, VERSION
 from pipeline.dist import KEYS, table_paths
 from pipeline.errors import StageError
 
+_NEEDED = (
+    *("name", "description", "url", "license", "creator", "datePublished", "version"),
+    *("conformsTo", "distribution", "recordSet"),
+)
+
 
 def check_croissant(dist: Path, tables: Tables) -> None:
     """Validate the file and read a row of every table by it.
@@ -23,6 +28,9 @@ def check_croissant(dist: Path, tables: Tables) -> None:
     """
     path = dist / FILE
     data = _json(path)
+    for name in _NEEDED:
+        if not data.get(name):
+            raise StageError(f"{path}: lacks {name}; build the release again")
     missing = {VERSION, RAI} - set(data.get("conformsTo", []))
     if missing:
         raise StageError(f"{path}: does not conform to {', '.join(sorted(missing))}")

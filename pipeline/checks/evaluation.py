@@ -24,6 +24,7 @@ from pipeline.dist import table_path
 from pipeline.errors import StageError
 from pipeline.paths import ROOT
 
+_IS_FIRST = "import sys, valact_eval as v; sys.exit(not v.__file__.startswith(sys.prefix))"
 _TASKS = ("default", "selection", "adoption")
 
 
@@ -86,9 +87,13 @@ def check_wheel(dist: Path, wheel: Path) -> None:
         _write_answers(dist, answers)
         command = str(home / "bin" / "valact-eval")
         for what, line in (
-            ("install", [*pip, "install", "--quiet", "--no-deps", "--no-index", str(wheel)]),
+            (
+                "install",
+                [*pip, "install", "--no-deps", "--no-index", str(wheel.resolve())],
+            ),
+            ("come first", [str(python), "-c", _IS_FIRST]),
             ("start", [command, "--help"]),
-            ("score answers", [command, "score", str(answers), "--draws", "10"]),
+            ("score answers", [command, "score", str(answers), "--draws", "100"]),
         ):
             done = _run(line, Path(folder))
             if done.returncode:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -31,8 +32,9 @@ def problem(dist: Path) -> str:
             solver_from_spec(SolverSpec(solver.name, solver.args, args_passed=solver.args))
         for scorer in task.scorers:
             scorer_from_spec(ScorerSpec(scorer=scorer.name), task_path=None, **scorer.args)
-        rows = datasets.load_dataset(str(dist), task.config, split=task.split, streaming=True)
-        sample = _record_to_sample_hf(next(iter(rows)), task.field_spec)
+        with tempfile.TemporaryDirectory() as cache:
+            rows = datasets.load_dataset(str(dist), task.config, split=task.split, cache_dir=cache)
+            sample = _record_to_sample_hf(rows[0], task.field_spec)
         if not sample.choices or len(sample.choices) != 4:
             return f"task {task.id}: a sample has no four choices"
         if task.id != "default" and str(sample.target) not in set("ABCD"):
