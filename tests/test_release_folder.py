@@ -366,7 +366,11 @@ TAMPERED: list[tuple[Callable[[Path], None], str]] = [
     # croissant
     (
         lambda d: change_json(d, "croissant.json", lambda j: j.pop("name")),
-        r"croissant\.json: is not",
+        r"croissant\.json: lacks name",
+    ),
+    (
+        lambda d: change_json(d, "croissant.json", lambda j: j.update({"@type": "sc:Book"})),
+        r"croissant\.json: is not valid",
     ),
     (
         lambda d: change_json(d, "croissant.json", lambda j: j["conformsTo"].pop()),

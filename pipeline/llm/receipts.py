@@ -69,5 +69,15 @@ def receipts(path: Path, keys: Iterable[str]) -> dict[str, Receipt]:
                     f"{path}: holds no reply to {key}, on which the release rests; put back the "
                     "ledger that the build was made with, or build anew with --from vote"
                 )
-            found[key] = Receipt(json.loads(row[0]), *row[1:], micro_usd=costs.get(key, 0))
+            asked, outcome, text, returned, prompt, completion, date = row
+            found[key] = Receipt(
+                components=json.loads(asked),
+                outcome=outcome,
+                text=text,
+                model_returned=returned,
+                prompt_tokens=prompt,
+                completion_tokens=completion,
+                date=date,
+                micro_usd=costs.get(key, 0),
+            )
     return found
