@@ -64,10 +64,10 @@ explain: .venv/core ## Name every component that makes a stage run again
 preview: .venv/core ## Show the first question as a respondent sees it
 	@$(BIN)/python -m pipeline preview --dist $(DIST)
 
-verify-release: .venv/core ## Check DIST offline: checksums, load_dataset, joins
+verify-release: .venv/eval ## Check DIST offline, in every respect that docs/release.md tells
 	@$(BIN)/python -m pipeline verify --dist $(DIST)
 
-publish: .venv/core ## Say what REPO=org/name would get of DIST; YES=1 sends it (TAG=, WHY=)
+publish: .venv/eval ## Say what REPO=org/name would get of DIST; YES=1 sends it (TAG=, WHY=)
 	@$(BIN)/python -m pipeline publish --repo $(REPO) --config $(CONFIG) --dist $(DIST) $(if $(TAG),--tag $(TAG)) $(if $(WHY),--why "$(WHY)") $(if $(YES),--yes) $(ARGS)
 
 take-back: .venv/core ## Say what of IDS= is where; YES=1 purges it, from REPO= too

@@ -19,7 +19,7 @@ from pipeline.values import load_values, value_ids
 def render_card(
     config: Config,
     tables: Mapping[str, pl.DataFrame],
-    files: Mapping[str, str],
+    head: str,
     funnels: Mapping[str, Funnel],
     notes: Mapping[str, Any],
     dealing: Mapping[str, Any],
@@ -32,7 +32,7 @@ def render_card(
     Args:
         config: The build.
         tables: The release's tables by name.
-        files: Path of each table below the release folder.
+        head: Configs, types and sizes for the card's head, as YAML; see dist.head.
         funnels: Funnel of each stage before the release, in order.
         notes: What the manifest of `generate` notes; see Caller.notes and quality.notes.
         dealing: What the manifest of `compose` notes of its design.
@@ -55,7 +55,7 @@ def render_card(
     return environment.get_template("card.md.j2").render(
         config=config,
         local_only=is_local_only(config),
-        files=files,
+        head=head,
         rows={name: table.height for name, table in tables.items()},
         balance=balance(questions, value_ids()),
         counted=COUNTED,

@@ -42,7 +42,7 @@ def publish(
     place = Path(config.build.dist)
     publishing.check_may_publish(config, place)
     hub = Hub(repo)
-    rows = publishing.check_verified(place, config.dedup)
+    rows = publishing.check_verified(place, config.dedup, Path(config.build.cache))
     say(f"{place}: verified; {', '.join(f'{name} {n:,}' for name, n in rows.items())} rows")
     found = publishing.plan(config, place, hub, tag, why)
     show_plan(found, hub)

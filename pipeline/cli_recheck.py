@@ -74,14 +74,12 @@ def hydrate(
     sets: Sets = [],  # noqa: B006
 ) -> None:
     """Fill in the texts of a release that holds ids alone, where a post is still the same."""
-    import polars as pl
-
     from pipeline import recheck
     from pipeline.artifacts import write_parquet
-    from pipeline.dist import table_path
+    from pipeline.dist import read_table
 
     config = read_config(config_file, dist=dist, sets=sets)
-    scenarios = pl.read_parquet(table_path(Path(config.build.dist), "scenarios"))
+    scenarios = read_table(Path(config.build.dist), "scenarios")
     if "post_id" not in scenarios.columns:
         raise BadInputError(
             f"{config.build.dist}: not a release of ids; its texts are in it, or are retold"

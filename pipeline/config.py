@@ -253,11 +253,18 @@ class ReleaseConfig:
         text: What is published of a post: a retelling ("rewritten"), nothing but its id ("ids"),
             or its masked text ("verbatim", which keeps a release of real posts local).
         canary: GUID that stands in every row, so that training on the data can be detected.
+        dev_slots_per_domain: The first slots of each domain are split "dev", for work on prompts;
+            whole cycles of the design (24 with five domains), so that both splits stay balanced.
+            Never to be changed from one release to the next.
+        held_out_slots_per_domain: The next slots of each domain are not released: they are written
+            to a folder of their own, beside the release.
     """
 
     title: str
     text: Literal["rewritten", "ids", "verbatim"]
     canary: str
+    dev_slots_per_domain: Count = 0
+    held_out_slots_per_domain: Count = 0
 
 
 @dataclass(frozen=True, config=STRICT)

@@ -123,6 +123,13 @@ def _check_references(config: Config) -> None:
             f"{config.file}: select.scenarios: {config.select.scenarios} cannot be split "
             f"equally over {len(config.domains)} domains"
         )
+    apart = config.release.dev_slots_per_domain + config.release.held_out_slots_per_domain
+    if apart and apart >= (quota := config.select.scenarios // len(config.domains)):
+        raise BadInputError(
+            f"{config.file}: release.dev_slots_per_domain and held_out_slots_per_domain: {apart} "
+            f"of the {quota} slots of a domain leave none for split test; give fewer, or more "
+            "select.scenarios"
+        )
 
 
 def _check_roles(config: Config) -> None:

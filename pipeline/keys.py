@@ -12,7 +12,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from pipeline import tombstones
+from pipeline import package, tombstones
 from pipeline.artifacts import canonical_json, sha256_file, sha256_text
 from pipeline.config import Config
 from pipeline.config_model import PACE_FIELDS
@@ -121,8 +121,11 @@ def code(module: str) -> dict[str, str]:
     if "pipeline.compose" in seen:
         found |= {f"data.{p.name}": sha256_file(p) for p in sorted(DESIGNS.glob("*.json"))}
     if "pipeline.card" in seen:
-        templates = [*HUB_RELEASE.glob("*.j2"), ROOT / "DATA_LICENSE", ROOT / "CITATION.cff"]
+        documents = [ROOT / name for name in ("CITATION.cff", "DATA_LICENSE", "LICENSE")]
+        templates = [*HUB_RELEASE.glob("*.j2"), HUB_RELEASE / "eval.yaml", *documents]
         found |= {f"data.{p.name}": sha256_file(p) for p in sorted(templates)}
+    if "pipeline.package" in seen:
+        found["data.evaluator"] = package.digest()
     distributions = importlib.metadata.packages_distributions()
     for top in sorted(outside):
         for distribution in sorted(set(distributions.get(top, ()))):

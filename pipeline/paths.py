@@ -7,6 +7,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 PROMPTS = ROOT / "prompts"
 HUB_RELEASE = ROOT / "hub_release"
+EVALUATOR = HUB_RELEASE / "valact_eval"
 MAPPINGS = ROOT / "configs" / "mappings.toml"
 TEMPLATES = ROOT / "pipeline" / "templates"
 DESIGNS = ROOT / "pipeline" / "designs"

@@ -19,7 +19,7 @@ from rich.text import Text
 
 from pipeline.artifacts import unit_interval, write_text
 from pipeline.card import letter_rows
-from pipeline.dist import table_path
+from pipeline.dist import TEST, table_paths
 from pipeline.errors import BadInputError
 from pipeline.escape import escaped, on_one_line
 from pipeline.pages import environment
@@ -86,9 +86,11 @@ def choose(dist: Path, question_id: str = "", count: int | None = None) -> list[
         BadInputError: There is no such question, or the table is none of questions.
         StageError: The folder is no release.
     """
-    path = table_path(dist, "questions")
+    paths = table_paths(dist, "questions")
+    path = paths[TEST]
     try:
-        table = pl.read_parquet(path, columns=list(_COLUMNS))
+        parts = [pl.read_parquet(each, columns=list(_COLUMNS)) for each in paths.values()]
+        table = pl.concat(parts)
         rows = table.to_dicts()
         questions = {row["question_id"]: row for row in rows}
         if question_id:

@@ -92,7 +92,11 @@ def run(context: Context) -> Result:
     left_out = [row["id"] for row in alike]
     scenarios = kept.filter(~twice & ~pl.col("post_id").is_in(left_out)).sort("scenario_id")
     return Result(
-        tables={"scenarios": scenarios, "pairs": _pairs(config, rows, scenarios, keys)},
+        tables={
+            "scenarios": scenarios,
+            "pairs": _pairs(config, rows, scenarios, keys),
+            "retellings": _retellings(scenarios, keys),
+        },
         dropped=dropped,
         funnel=funnel.count("rewrite", "post", pool.height, scenarios, dropped),
         notes=notes,
@@ -221,6 +225,15 @@ def _scenario(row: Row, texts: Mapping[str, str]) -> dict[str, Any]:
 def scenario_id(text: str) -> str:
     """Return the id of a scenario: a hash of its text, so it does not point to a post's author."""
     return content_id("s", text)
+
+
+def _retellings(scenarios: pl.DataFrame, keys: Mapping[str, str]) -> pl.DataFrame:
+    rows = (
+        {"scenario_id": scenario, "post_id": post, "ledger_key": keys[post]}
+        for scenario, post in scenarios.select("scenario_id", "post_id").iter_rows()
+        if post in keys
+    )
+    return schema.frame(rows, schema.RETELLINGS)
 
 
 def _pairs(

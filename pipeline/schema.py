@@ -82,6 +82,13 @@ PAIRS: Schema = {
 }
 """Posts beside their retellings, for experts: private, never released."""
 
+RETELLINGS: Schema = {
+    "scenario_id": pl.String(),
+    "post_id": pl.String(),
+    "ledger_key": pl.String(),
+}
+"""The call that retold each post; none where posts stay as they are."""
+
 DUPLICATES: Schema = {
     "removed_id": pl.String(),
     "keeper_id": pl.String(),
@@ -202,6 +209,49 @@ REVIEWS: Schema = {
     "source": pl.String(),  # "label_studio" or "csv"
 }
 """What an expert says of one action; the newest word counts."""
+
+RELEASED_REVIEWS = (
+    "review_id",
+    "round",
+    "item_id",
+    "kind",
+    "scenario_id",
+    "action_id",
+    "annotator",
+    "state",
+    "first_value",
+    "second_value",
+    "naturalness",
+    "flags",
+    "lead_seconds",
+)
+"""What is released of REVIEWS: no notes, which are free text, and no hours of work."""
+
+CALLS: Schema = {
+    "ledger_key": pl.String(),  # hash of the whole request
+    "stage": pl.String(),
+    "scenario_id": pl.String(),  # "" before stage generate, where it would lead to a post
+    "model": pl.String(),  # name in [models]
+    "provider": pl.String(),
+    "model_asked": pl.String(),
+    "model_returned": pl.String(),
+    "temperature": pl.Float64(),
+    "max_tokens": pl.Int64(),
+    "seed": pl.Int64(),  # null if none was sent
+    "asking": pl.Int64(),  # from 1: equal messages are asked anew under another number
+    "date": pl.String(),  # day of the answer, UTC
+    "outcome": pl.String(),
+    "prompt_tokens": pl.Int64(),
+    "completion_tokens": pl.Int64(),
+    "cost_micro_usd": pl.Int64(),  # of all its answers, from their usage
+    "prompt": pl.String(),  # file and version, such as "generate_actions 2"
+    "prompt_sha256": pl.String(),  # of that file
+    "reply_sha256": pl.String(),  # null where it would lead to a post
+    "messages": pl.String(),  # JSON; null where they are left out
+    "reply": pl.String(),  # null where it is left out
+    "canary": pl.String(),
+}
+"""One row a model call that a release rests on."""
 
 HYDRATED: Schema = {
     "scenario_id": pl.String(),

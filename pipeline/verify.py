@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 from pathlib import Path
 
 import polars as pl
 
-from pipeline.artifacts import folder_digest, read_json
+from pipeline.artifacts import folder_digest
+from pipeline.checks.balance import check_balance
+from pipeline.checks.croissant import check_croissant
+from pipeline.checks.evaluation import check_evaluation
+from pipeline.checks.files import check_files
+from pipeline.checks.joins import check_joins
+from pipeline.checks.provenance import check_provenance
+from pipeline.checks.tables import check_tables, together
 from pipeline.config import DedupConfig
-from pipeline.dist import TABLES, table_path
 from pipeline.duplicates import among
 from pipeline.duplicates.earlier import scenarios_of
 from pipeline.errors import StageError
@@ -18,72 +22,32 @@ from pipeline.errors import StageError
 SUMS = "SHA256SUMS"
 
 
-def verify(dist: Path, stories: DedupConfig) -> dict[str, int]:
+def verify(dist: Path, stories: DedupConfig, cache: Path | None = None) -> dict[str, int]:
     """Check a release folder; return the rows of each of its configs.
 
     Args:
         dist: The folder.
         stories: When two scenarios are alike (by their words), and the releases that none of this
             one may be like.
+        cache: Remembers what was found good of what comes along for evaluators. None leaves that
+            out, as a build does: it takes seconds, and Inspect, which a build does not need.
 
     Raises:
-        StageError: A file is missing or altered, a config does not load or differs from its
-            Parquet file, a join between the tables has a hole, or two scenarios are alike.
+        StageError: A file is missing or altered, or something in the folder is not as
+            docs/release.md tells; see pipeline/checks/.
     """
     _check_sums(dist)
-    tables = {name: _load(dist, name) for name in TABLES}
-    questions, scenarios, actions = (tables[n] for n in ("questions", "scenarios", "actions"))
-    if not questions.height:
-        raise StageError(f"{dist}: holds no question")
-    per_scenario = _questions_per_scenario(dist)
-    counts = questions.group_by("scenario_id").len()
-    for name, n in counts.filter(pl.col("len") != per_scenario).sort("scenario_id").iter_rows():
-        raise StageError(f"{dist}: scenario {name} has {n} of {per_scenario} questions")
-    options = _options(questions)
-    offered, known = set(options["action_id"]), set(actions["action_id"])
-    holes = {
-        "questions.scenario_id": set(questions["scenario_id"]) ^ set(scenarios["scenario_id"]),
-        "actions.scenario_id": set(actions["scenario_id"]) ^ set(scenarios["scenario_id"]),
-        # One question takes four of a scenario's twenty actions, five take all of them.
-        "questions.option_ids": offered - known if per_scenario == 1 else offered ^ known,
-    }
-    for place, ids in holes.items():
-        if ids:
-            raise StageError(f"{dist}: {place}: {len(ids)} ids without a partner, e.g. {min(ids)}")
-    unlike = options.join(actions, on=options.columns, how="anti")["action_id"].to_list()
-    if unlike:
-        raise StageError(
-            f"{dist}: {len(unlike)} options differ from their actions, e.g. {unlike[0]}"
-        )
-    if len(offered) != options.height:
-        raise StageError(f"{dist}: an action is offered twice")
-    for name, column in TABLES.items():
-        if tables[name][column].n_unique() != tables[name].height:
-            raise StageError(f"{dist}: {name}.{column} is not unique")
-    _check_stories(dist, scenarios, stories)
-    return {name: table.height for name, table in tables.items()}
-
-
-def _questions_per_scenario(dist: Path) -> int:
-    path = dist / "provenance" / "manifests" / "compose.json"
-    try:
-        return int(read_json(path)["notes"]["questions_per_scenario"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise StageError(
-            f"{path}: does not say how many questions a scenario has ({error!r}); "
-            "build the release again"
-        ) from None
-
-
-def _options(questions: pl.DataFrame) -> pl.DataFrame:
-    """Return one row an option, with the columns that `actions` has as well."""
-    columns = {
-        "action_id": "option_ids",
-        "action": "options",
-        "value": "option_values",
-        "generator": "option_generators",
-    }
-    return questions.select("scenario_id", **columns).explode(*columns)
+    tables = check_tables(dist)
+    check_joins(dist, tables)
+    check_balance(dist, tables)
+    check_provenance(dist, tables)
+    check_files(dist, tables)
+    check_croissant(dist, tables)
+    every = together(tables)
+    _check_stories(dist, every["scenarios"], stories)
+    if cache is not None:
+        check_evaluation(dist, cache)
+    return {name: table.height for name, table in every.items()}
 
 
 def _check_stories(dist: Path, scenarios: pl.DataFrame, stories: DedupConfig) -> None:
@@ -114,19 +78,3 @@ def _check_sums(dist: Path) -> None:
     for name in sorted(recorded.keys() | found.keys()):
         if recorded.get(name) != found.get(name):
             raise StageError(f"{dist / name}: differs from {SUMS}; build the release again")
-
-
-def _load(dist: Path, config: str) -> pl.DataFrame:
-    os.environ.setdefault("HF_HUB_OFFLINE", "1")
-    os.environ.setdefault("HF_DATASETS_OFFLINE", "1")
-    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
-    import datasets
-
-    datasets.disable_progress_bars()
-    written = pl.read_parquet(table_path(dist, config))
-    with tempfile.TemporaryDirectory() as cache:
-        loaded = datasets.load_dataset(str(dist), config, split="test", cache_dir=cache)
-        table = pl.from_arrow(loaded.with_format("arrow")[:])
-    if not isinstance(table, pl.DataFrame) or not table.equals(written):
-        raise StageError(f"{dist}: config {config} does not load as it was written")
-    return table

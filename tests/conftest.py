@@ -15,6 +15,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from pipeline import build as runner
+from pipeline.checks.evaluation import check_evaluation
 from pipeline.config import Config
 from pipeline.config_file import load
 from pipeline.config_model import ModelConfig
@@ -147,6 +148,8 @@ def released(prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     with chat_server() as server, pytest.MonkeyPatch.context() as patch:
         patch.setenv("VALACT_TEST_KEY", SECRET)
         runner.build(load(DEMO, tiny(server.base_url, folder) | CONSENT))
+    # What comes along for evaluators is the same in every copy: it is looked at once.
+    check_evaluation(folder / "dist", folder / "cache")
     return folder
 
 

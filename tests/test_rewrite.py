@@ -219,7 +219,7 @@ def test_a_release_of_retellings_holds_no_post_and_no_post_id(
             assert "post_id" not in table.columns
             content = json.dumps(table.to_dicts(), ensure_ascii=False, default=str)
         else:
-            content = path.read_text()
+            content = path.read_bytes().decode("utf-8", "replace")
         assert not [s for s in secret if s in content], path
     scenarios = runner.load_table(workspace, "rewrite.scenarios")
     assert set(scenarios["scenario"].str.head(len(RETOLD))) == {RETOLD}

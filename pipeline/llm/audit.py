@@ -43,7 +43,7 @@ def recorded(path: Path, keys: Iterable[str]) -> dict[str, Recorded]:
     Raises:
         BadInputError: The file is missing or no ledger.
     """
-    with _open(path) as db:
+    with opened(path) as db:
         found = {}
         for key in keys:
             row = db.execute("SELECT components FROM request WHERE key = ?", (key,)).fetchone()
@@ -58,7 +58,7 @@ def recorded_about(path: Path, item: str) -> list[Recorded]:
     Raises:
         BadInputError: The file is missing or no ledger.
     """
-    with _open(path) as db:
+    with opened(path) as db:
         rows = db.execute(
             "SELECT key, components FROM request WHERE item = ? ORDER BY rowid", (item,)
         ).fetchall()
@@ -77,7 +77,7 @@ def verify_ledger(path: Path) -> tuple[int, int, list[str]]:
         BadInputError: The file is missing or no ledger.
     """
     problems = []
-    with _open(path) as db:
+    with opened(path) as db:
         schemas = {}
         purged = _purged(db)
         for key, components in db.execute("SELECT key, components FROM request ORDER BY key"):
@@ -110,7 +110,7 @@ def purged_requests(path: Path) -> int:
     Raises:
         BadInputError: The file is missing or no ledger.
     """
-    with _open(path) as db:
+    with opened(path) as db:
         return len(_purged(db))
 
 
@@ -131,7 +131,7 @@ def export_ledger(path: Path, out: Path) -> int:
     Raises:
         BadInputError: The file is missing or no ledger.
     """
-    with _open(path) as db:
+    with opened(path) as db:
         cursor = db.execute(
             "SELECT a.id, a.key, r.item, a.outcome, a.detail, a.text, a.finish_reason, "
             "a.model_returned, a.prompt_tokens, a.completion_tokens, a.finished_utc, r.components "
@@ -157,7 +157,7 @@ def why(path: Path, key: str) -> tuple[str, list[str]]:
     Raises:
         BadInputError: No such key, several, or nothing to compare with.
     """
-    with _open(path) as db:
+    with opened(path) as db:
         found = db.execute(
             "SELECT key, item, components FROM request WHERE substr(key, 1, ?) = ?", (len(key), key)
         ).fetchall()
@@ -182,7 +182,12 @@ def why(path: Path, key: str) -> tuple[str, list[str]]:
     return best[2], lines
 
 
-def _open(path: Path) -> _ReadOnly:
+def opened(path: Path) -> _ReadOnly:
+    """Return a ledger that is only read, for a `with` block.
+
+    Raises:
+        BadInputError: There is no such file, or (on entering the block) it is no ledger.
+    """
     if not path.is_file():
         raise BadInputError(f"{path}: no such ledger; name one by --ledger")
     return _ReadOnly(path)

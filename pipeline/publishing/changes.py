@@ -13,7 +13,7 @@ from typing import Any
 
 import polars as pl
 
-from pipeline.dist import TABLES
+from pipeline.dist import KEYS
 from pipeline.publishing.folder import Item
 from pipeline.publishing.hub import HubFile
 
@@ -163,7 +163,7 @@ def _rows(before: pl.DataFrame | None, after: pl.DataFrame | None, name: str) ->
 
 def _key(tables: Sequence[pl.DataFrame], name: str) -> str:
     """Return the column that names rows: the known one, or the first that is different in each."""
-    known = TABLES.get(name, "")
+    known = KEYS.get(name, "")
     for column in [known, *(tables[0].columns if tables else [])]:
         if tables and all(column in t.columns and t[column].n_unique() == t.height for t in tables):
             return column

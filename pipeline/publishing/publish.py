@@ -104,8 +104,8 @@ def check_may_publish(config: Config, dist: Path) -> None:
         raise StageError(f"{config.build.name} may not be published: {'; '.join(found)}")
 
 
-def check_verified(dist: Path, stories: DedupConfig) -> dict[str, int]:
-    """Run `verify` on a folder; return the rows of each config.
+def check_verified(dist: Path, stories: DedupConfig, cache: Path) -> dict[str, int]:
+    """Run `verify` on a folder, all of it; return the rows of each config.
 
     In a process of its own: it reads offline, which the client of a Hub cannot undo.
 
@@ -114,7 +114,7 @@ def check_verified(dist: Path, stories: DedupConfig) -> dict[str, int]:
     """
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(1, mp_context=context) as pool:
-        return pool.submit(verify, dist, stories).result()
+        return pool.submit(verify, dist, stories, cache).result()
 
 
 def plan(config: Config, dist: Path, hub: Hub, tag: str = "", why: str = "") -> Plan:

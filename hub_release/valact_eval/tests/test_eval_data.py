@@ -1,5 +1,6 @@
 import json
 
+import polars as pl
 import pytest
 from eval_helpers import question_rows, write_pvq, write_release
 from hypothesis import given
@@ -10,6 +11,7 @@ from valact_eval.data import load_release
 from valact_eval.errors import ValactError
 from valact_eval.key import VALUE_OF
 from valact_eval.render import load_prompts, shown_order
+from valact_eval.session import Session, _asked
 
 
 def test_a_release_is_read_whole(release_dir):
@@ -25,6 +27,24 @@ def test_a_rebuilt_folder_is_read_anew(tmp_path):
             rows = [row | {"question_id": f"{where}{prefix}"} for row in question_rows(1)]
             folder = write_release(tmp_path / where / "dist", rows)
             assert list(load_release(str(folder)).questions) == [f"{where}{prefix}"]
+
+
+def test_a_split_is_read_by_its_name_and_test_is_the_default(tmp_path):
+    folder = write_release(tmp_path, question_rows(2))
+    test = folder / "questions" / "test.parquet"
+    dev = [row | {"question_id": f"dev-{row['question_id']}"} for row in question_rows(1)]
+    pl.DataFrame(dev).write_parquet(test.with_name("dev.parquet"))
+    card = folder / "README.md"
+    path = "    path: questions/test.parquet\n"
+    also = "  - split: dev\n    path: questions/dev.parquet\n"
+    card.write_text(card.read_text().replace(path, path + also))
+    assert list(load_release(str(folder)).questions) == ["q00", "q01"]
+    assert list(load_release(str(folder), "dev").questions) == ["dev-q00"]
+    with pytest.raises(ValactError, match='split "train"'):
+        load_release(str(folder), "train")
+    setup, units = _asked(Session(str(folder), ["m"], None, split="dev"), ["default"])
+    assert [unit.id for unit in units["default"]] == ["dev-q00"]
+    assert setup.questions.digest != load_release(str(folder)).digest  # runs do not mix
 
 
 @pytest.mark.parametrize("task", ["default", "selection", "adoption"])

@@ -9,6 +9,7 @@ import typer
 
 from valact_eval import cli_first, cli_report, cli_stats
 from valact_eval.asks import ALL_TASKS, RUNS, VARIANTS
+from valact_eval.data import TEST
 from valact_eval.errors import ValactError
 from valact_eval.predictions import Predictions, write_predictions
 from valact_eval.results import (
@@ -51,6 +52,7 @@ def run(
     scenarios: Annotated[
         int | None, typer.Option(min=1, help="Only the questions of the first scenarios.")
     ] = None,
+    split: Annotated[str, typer.Option(help="test, or dev for work on prompts.")] = TEST,
     domain: Annotated[list[str] | None, typer.Option(help="Only this domain; repeatable.")] = None,
     variants: Annotated[int, typer.Option(min=1, help="Prompt variants.")] = VARIANTS,
     order: Annotated[
@@ -112,6 +114,7 @@ def run(
             respondents=respondent or (),
             limit=limit,
             scenarios=scenarios,
+            split=split,
             domains=domain or (),
             variants=variants,
             order=order,

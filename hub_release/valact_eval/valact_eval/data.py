@@ -15,6 +15,8 @@ from valact_eval.key import KEY
 
 LETTERS = ("A", "B", "C", "D")
 DEFAULT_DATA = "hub_release/dist"
+TEST = "test"
+"""The split that is evaluated on unless another is named."""
 _HUB_NAME = re.compile(r"([\w.-]+/[\w.-]+)(?:@([\w./-]+))?")
 
 
@@ -94,15 +96,16 @@ class Release:
         return tuple(found[:limit])
 
 
-def load_release(source: str) -> Release:
-    """Reads the test questions and the values of a release.
+def load_release(source: str, split: str = TEST) -> Release:
+    """Reads the questions of a split and the values of a release.
 
     Args:
         source: a release folder, or the ``owner/name`` of a dataset on the hub, perhaps with
             ``@`` and a tag or commit.
+        split: ``test``, or ``dev``, which is there for work on prompts.
 
     Raises:
-        ValactError: no such folder or dataset, no ``questions`` config or ``test`` split,
+        ValactError: no such folder or dataset, no ``questions`` config or no such split,
             or a row or value that breaks the release's own rules.
     """
     local = Path(source).is_dir()
@@ -114,7 +117,7 @@ def load_release(source: str) -> Release:
     ):
         raise ValactError(f"{source}: no such data folder; give a release folder or owner/name")
     values = _values(source, local)
-    rows = _rows(source)
+    rows = _rows(source, split)
     questions: dict[str, Question] = {}
     for number, row in enumerate(rows):
         where = f"{source}: questions row {number} ({row.get('question_id')!r})"
@@ -152,7 +155,7 @@ def _hub(source: str) -> tuple[str, str | None]:
     return (match[1], match[2]) if match else (source, None)
 
 
-def _rows(source: str) -> list[dict[str, Any]]:
+def _rows(source: str, split: str) -> list[dict[str, Any]]:
     import datasets
 
     with _quiet():
@@ -160,13 +163,13 @@ def _rows(source: str) -> list[dict[str, Any]]:
             # streamed, since the cache of `datasets` 5.2 gives a rebuilt folder's old rows again
             name, revision = _hub(source)
             found = datasets.load_dataset(
-                name, "questions", split="test", streaming=True, revision=revision
+                name, "questions", split=split, streaming=True, revision=revision
             )
             return list(found)
         # anything goes wrong inside `datasets` in its own way, and all of it is about `source`
         except Exception as error:
             raise ValactError(
-                f'{source}: cannot load config "questions", split "test": {error}; '
+                f'{source}: cannot load config "questions", split "{split}": {error}; '
                 "check that this is a built VALACT-15K release"
             ) from error
 

@@ -3,7 +3,8 @@
 One document is one question with one prompt variant. It holds the prompt and all that a row of
 the predictions table needs, so that ``valact-eval import`` can read a harness's own log of its
 samples. The environment says which: ``VALACT_DATA`` (release folder or hub name), and perhaps
-``VALACT_VARIANTS``, ``VALACT_ORDER``, ``VALACT_DOMAIN``, ``VALACT_DESCRIBE`` and ``VALACT_PVQ``.
+``VALACT_SPLIT``, ``VALACT_VARIANTS``, ``VALACT_ORDER``, ``VALACT_DOMAIN``, ``VALACT_DESCRIBE`` and
+``VALACT_PVQ``.
 """
 
 import os
@@ -12,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from valact_eval.asks import VARIANTS, Setup, question_units
-from valact_eval.data import DEFAULT_DATA, LETTERS, Question, load_release
+from valact_eval.data import DEFAULT_DATA, LETTERS, TEST, Question, load_release
 from valact_eval.errors import ValactError
 from valact_eval.rows import Row
 
@@ -28,7 +29,9 @@ def setup_of_environment() -> Setup:
     """
     pvq = os.environ.get("VALACT_PVQ")
     return Setup(
-        load_release(os.environ.get("VALACT_DATA") or DEFAULT_DATA),
+        load_release(
+            os.environ.get("VALACT_DATA") or DEFAULT_DATA, os.environ.get("VALACT_SPLIT") or TEST
+        ),
         os.environ.get("VALACT_ORDER", "shifted"),
         os.environ.get("VALACT_DESCRIBE", "definition"),
         pvq=Path(pvq) if pvq else None,

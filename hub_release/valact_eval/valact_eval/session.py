@@ -10,7 +10,7 @@ from typing import Any
 
 from valact_eval.asks import ALL_TASKS, RUNS, VARIANTS, Setup, Unit, question_units, run_units
 from valact_eval.cost import parse_prices
-from valact_eval.data import load_release
+from valact_eval.data import TEST, load_release
 from valact_eval.errors import ValactError
 from valact_eval.journal import Journal
 from valact_eval.predictions import Predictions, read_predictions
@@ -29,6 +29,7 @@ class Session:
     respondents: Sequence[str] = ()
     limit: int | None = None
     scenarios: int | None = None
+    split: str = TEST
     domains: Sequence[str] = ()
     variants: int = VARIANTS
     order: str = "shifted"
@@ -149,7 +150,7 @@ def _asked(session: Session, tasks: Sequence[str]) -> tuple[Setup, Mapping[str, 
     choices = [name for name in tasks if name != "declared"]
     if choices and session.data is None:
         raise ValactError(f"task {choices[0]} needs DATA, a release folder or owner/name")
-    release = load_release(session.data) if choices and session.data else None
+    release = load_release(session.data, session.split) if choices and session.data else None
     setup = Setup(
         release,
         session.order,

@@ -24,7 +24,7 @@ from valact_eval.asks import (
     question_units,
     run_units,
 )
-from valact_eval.data import DEFAULT_DATA, LETTERS, load_release
+from valact_eval.data import DEFAULT_DATA, LETTERS, TEST, load_release
 from valact_eval.samples import Watcher, asker, reader
 
 MAX_TOKENS = 256
@@ -39,6 +39,7 @@ def default(
     order: str = "shifted",
     constrained: bool = False,
     max_tokens: int = MAX_TOKENS,
+    split: str = TEST,
 ) -> Task:
     """Which action is the most appropriate? Figures: shares and preferences of the values.
 
@@ -49,11 +50,12 @@ def default(
         order: "shifted" (variant k shifts the dealt order by k mod 4) or "published".
         constrained: choose among the letters by their log-probabilities.
         max_tokens: limit of one reply; a reply that reaches it is ``truncated``.
+        split: of the release: "test", or "dev" for work on prompts.
 
     Raises:
         ValactError: the release cannot be read, or an argument is out of range.
     """
-    setup = Setup(load_release(_source(data)), order)
+    setup = Setup(load_release(_source(data), split), order)
     return _choices("default", setup, variants, domain, constrained, max_tokens)
 
 
@@ -67,13 +69,14 @@ def selection(
     pvq: str | None = None,
     constrained: bool = False,
     max_tokens: int = MAX_TOKENS,
+    split: str = TEST,
 ) -> Task:
     """Which action best expresses the target value? Figure: accuracy.
 
     Takes and raises what ``default`` does, and ``describe``: "definition", or "items" for
     the published form, which shows the items of the questionnaire ``pvq``.
     """
-    setup = Setup(load_release(_source(data)), order, describe, pvq=_path(pvq))
+    setup = Setup(load_release(_source(data), split), order, describe, pvq=_path(pvq))
     return _choices("selection", setup, variants, domain, constrained, max_tokens)
 
 
@@ -87,12 +90,13 @@ def adoption(
     pvq: str | None = None,
     constrained: bool = False,
     max_tokens: int = MAX_TOKENS,
+    split: str = TEST,
 ) -> Task:
     """As a person to whom the target value matters greatly, which action? Figure: accuracy.
 
     Takes and raises what ``selection`` does.
     """
-    setup = Setup(load_release(_source(data)), order, describe, pvq=_path(pvq))
+    setup = Setup(load_release(_source(data), split), order, describe, pvq=_path(pvq))
     return _choices("adoption", setup, variants, domain, constrained, max_tokens)
 
 

@@ -1,0 +1,1 @@
+"""Checks of a release folder, one respect a module; each raises StageError with one line."""
