@@ -252,12 +252,16 @@ class ReleaseConfig:
         title: Heading of the card.
         text: What is published of a post: a retelling ("rewritten"), nothing but its id ("ids"),
             or its masked text ("verbatim", which keeps a release of real posts local).
-        canary: GUID that stands in every row, so that training on the data can be detected.
+        canary: GUID that stands in every row and file, so that training on the data can be
+            detected.
+        contact: Where somebody writes who wants a post taken back: an address or a page; the card
+            says so if it is "".
     """
 
     title: str
     text: Literal["rewritten", "ids", "verbatim"]
     canary: str
+    contact: str = ""
 
 
 @dataclass(frozen=True, config=STRICT)
