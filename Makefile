@@ -64,8 +64,8 @@ explain: .venv/core ## Name every component that makes a stage run again
 preview: .venv/core ## Show the first question as a respondent sees it
 	@$(BIN)/python -m pipeline preview --dist $(DIST)
 
-verify-release: .venv/core ## Check DIST offline: checksums, load_dataset, joins
-	@$(BIN)/python -m pipeline verify --dist $(DIST)
+verify-release: .venv/core ## Check DIST offline: checksums, tables, card, personal data, canary
+	@$(BIN)/python -m pipeline verify --config $(CONFIG) --dist $(DIST) $(if $(SOURCE),--source $(SOURCE)) $(ARGS)
 
 publish: .venv/core ## Say what REPO=org/name would get of DIST; YES=1 sends it (TAG=, WHY=)
 	@$(BIN)/python -m pipeline publish --repo $(REPO) --config $(CONFIG) --dist $(DIST) $(if $(TAG),--tag $(TAG)) $(if $(WHY),--why "$(WHY)") $(if $(YES),--yes) $(ARGS)

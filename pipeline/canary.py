@@ -15,8 +15,8 @@ import polars as pl
 from pipeline.artifacts import write_json, write_parquet, write_text
 
 KEY = "canary"
-EXEMPT_NAMES = frozenset({"SHA256SUMS", "LICENSE", "LICENSE_CODE"})
-"""Hashes alone, and the words of a licence that is not ours to change."""
+EXEMPT_NAMES = ("SHA256SUMS", "LICENSE")
+"""Beginnings of names: hashes alone, and words of licences that are not ours to change."""
 EXEMPT_FOLDERS = frozenset({"evaluator"})
 """Code, not data."""
 
@@ -28,7 +28,7 @@ def is_exempt(path: Path, dist: Path) -> bool:
     """Return True for a file that need not carry the canary."""
     place = path.relative_to(dist)
     return (
-        place.name in EXEMPT_NAMES
+        place.name.startswith(EXEMPT_NAMES)
         or place.parts[0] in EXEMPT_FOLDERS
         or place.parts[0].startswith(".")  # of a Hub or its client
     )
@@ -47,7 +47,7 @@ def carries(path: Path, canary: str) -> bool:
         return canary.encode() in path.read_bytes()
     if KEY in pl.read_parquet_schema(path):
         column = pl.read_parquet(path, columns=[KEY])[KEY]
-        return len(column) > 0 and bool((column == canary).fill_null(value=False).all())
+        return bool((column == canary).fill_null(value=False).all())
     return pl.read_parquet_metadata(path).get(KEY) == canary
 
 
@@ -67,9 +67,7 @@ def _stamp(path: Path, canary: str) -> None:
         write_parquet(pl.read_parquet(path), path, {KEY: canary})
     elif path.suffix == ".json":
         write_json(_marked(json.loads(path.read_text(encoding="utf-8")), canary, path), path)
-    elif path.suffix in _MARKUP:
-        write_text(path.read_text(encoding="utf-8") + _line(path.suffix, canary), path)
-    elif path.suffix in _HASH:
+    elif path.suffix in _MARKUP or path.suffix in _HASH:
         write_text(path.read_text(encoding="utf-8") + _line(path.suffix, canary), path)
     else:
         raise TypeError(f"{path}: no place for the canary in a file of this kind")

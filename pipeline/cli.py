@@ -201,17 +201,21 @@ def funnel(config_file: ConfigFile = DEMO, source: Source = "", workspace: Works
 @app.command("verify")
 def verify_release(
     config_file: ConfigFile = DEMO,
+    source: Source = "",
+    workspace: Workspace = "",
     dist: Dist = "",
     earlier: Annotated[
         list[str], typer.Option(help="Release that no scenario may be like; repeatable.")
     ] = [],  # noqa: B006 - typer copies it
 ) -> None:
-    """Check the release folder offline: checksums, load_dataset, joins, each story once."""
+    """Check the release folder offline: checksums, tables, stories, card, personal data, canary."""
+    from pipeline.checks.privacy import Place
     from pipeline.verify import verify
 
-    config = read_config(config_file, dist=dist)
+    config = read_config(config_file, source, workspace=workspace, dist=dist)
+    place = Place(Path(config.build.workspace), Path(config.source.tombstones), names=True)
     stories = dataclasses.replace(config.dedup, earlier=(*config.dedup.earlier, *earlier))
-    for name, rows in verify(Path(config.build.dist), stories).items():
+    for name, rows in verify(Path(config.build.dist), stories, place, say).items():
         say(f"{name}: {rows:,} rows load as written")
 
 

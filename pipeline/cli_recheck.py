@@ -49,7 +49,11 @@ def sync(
         state = state_of(seen, row["body_sha256"])
         counts[state] += 1
         if state in tombstones.REASONS:
-            stones.append(tombstones.Tombstone(seen.post_id, state, today))
+            stones.append(
+                tombstones.Tombstone(
+                    seen.post_id, state, today, row["scenario_id"], row["body_sha256"]
+                )
+            )
             rows += [row["scenario_id"]] if row["scenario_id"] in set(used) else []
     new = tombstones.add(Path(config.source.tombstones), stones) if stones else 0
     order = [SAME, "edited", *tombstones.REASONS]

@@ -11,6 +11,8 @@ from pipeline.errors import StageError
 
 TABLES = {"questions": "question_id", "scenarios": "scenario_id", "actions": "action_id"}
 """Each config of the release and the column that names its rows."""
+SLOTS = Path("provenance") / "slots.parquet"
+"""Where a release keeps the table of its slots."""
 
 
 def write_table(dist: Path, name: str, table: pl.DataFrame) -> str:

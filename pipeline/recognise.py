@@ -156,7 +156,7 @@ def _notes(config: Config, table: pl.DataFrame) -> dict[str, object]:
 
 
 def _interval(table: pl.DataFrame) -> list[float]:
-    """Return both ends of the 95 % interval of accuracy, scenarios drawn anew; none without answers.
+    """Return both ends of the 95 % interval of accuracy over scenarios; none without answers.
 
     The method is that of experts' accuracy; see annotation/intervals.py.
     """

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 
-from pipeline import funnel, schema
+from pipeline import canary, funnel, schema
 from pipeline.artifacts import folder_digest, write_json, write_parquet, write_text
-from pipeline.card import is_local_only, render_card
-from pipeline.dist import write_table
-from pipeline.funnel import Funnel
+from pipeline.card import CARD, is_local_only, render_card, write_config, write_figure
+from pipeline.checks.privacy import Place
+from pipeline.dist import SLOTS, write_table
 from pipeline.paths import PROMPTS, ROOT
-from pipeline.slots import FILE as SLOTS
 from pipeline.stage import Context, Result
 from pipeline.values import load_values
 from pipeline.verify import SUMS, verify
@@ -42,7 +40,7 @@ def run(context: Context) -> Result:
     dist = context.out / "dist"
     slots = context.tables["generate.slots"]
     used = slots["scenario_id"].implode()
-    canary = pl.lit(context.config.release.canary).alias("canary")
+    mark = pl.lit(context.config.release.canary).alias(canary.KEY)
     # Where texts may not be published their place stays empty; `hydrate` fills it from the ids.
     ids_only = context.config.release.text == "ids"
     text = pl.lit("").alias("scenario") if ids_only else pl.col("scenario")
@@ -52,34 +50,25 @@ def run(context: Context) -> Result:
         "scenarios": context.tables["rewrite.scenarios"]
         .filter(pl.col("scenario_id").is_in(used))
         .with_columns(text)
-        .select(*columns, canary)
+        .select(*columns, mark)
         .sort("scenario_id"),
         "actions": context.tables["generate.actions"]
-        .select(*ACTION_COLUMNS, canary)
+        .select(*ACTION_COLUMNS, mark)
         .sort("action_id"),
     }
-    files = {name: write_table(dist, name, table) for name, table in tables.items()}
-    funnels = {
-        name: Funnel.from_json(_mapping(manifest["funnel"]))
-        for name, manifest in context.manifests.items()
-    }
-    notes, dealing, recognised = (
-        _mapping(context.manifests[name]["notes"]) for name in ("generate", "compose", "recognise")
-    )
-    holes = slots.filter(scenario_id="")["slot"].to_list()
-    adjudicated = _mapping(context.manifests.get("adjudicate", {}).get("notes", {}))
-    experts = _mapping(adjudicated.get("findings", {}))
-    card = render_card(
-        context.config, tables, files, funnels, notes, dealing, recognised, experts, holes
-    )
-    write_text(card, dist / "README.md")
+    for name, table in tables.items():
+        write_table(dist, name, table)
     write_json(_values(), dist / "values.json")
     _write_provenance(context, dist)
     for name in ("DATA_LICENSE", "CITATION.cff"):
         shutil.copyfile(ROOT / name, dist / name)
+    canary.stamp(dist, context.config.release.canary)
+    # Last, since they tell of all the rest and are written from it alone.
+    write_figure(dist)
+    write_text(render_card(dist), dist / CARD)
     sums = "".join(f"{digest}  {name}\n" for name, digest in folder_digest(dist).items())
     write_text(sums, dist / SUMS)
-    verify(dist, context.config.dedup)
+    verify(dist, context.config.dedup, Place(Path(context.config.build.workspace)))
     nothing = schema.frame([], schema.DROPPED)
     return Result(
         tables={},
@@ -107,6 +96,7 @@ def _values() -> list[dict[str, Any]]:
 def _write_provenance(context: Context, dist: Path) -> None:
     for name, manifest in context.manifests.items():
         write_json(manifest, dist / "provenance" / "manifests" / f"{name}.json")
+    write_config(context.config, list(context.manifests), dist)
     # Post ids lead to people: in a release of retellings they stay with its maintainer.
     private = ("post_id",) if context.config.release.text == "rewritten" else ()
     write_parquet(context.tables["generate.slots"].drop(private), dist / SLOTS)
@@ -115,9 +105,3 @@ def _write_provenance(context: Context, dist: Path) -> None:
     for path in sorted(PROMPTS.iterdir()):
         if path.suffix in {".md", ".toml"}:
             shutil.copyfile(path, target / path.name)
-
-
-def _mapping(value: object) -> Mapping[str, Any]:
-    if not isinstance(value, Mapping):
-        raise TypeError("a manifest holds mappings")
-    return value

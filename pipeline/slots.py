@@ -14,11 +14,10 @@ from typing import Any
 import polars as pl
 
 from pipeline.config import Config
+from pipeline.dist import SLOTS
 from pipeline.errors import BadInputError, StageError
 
 Row = Mapping[str, Any]
-FILE = Path("provenance") / "slots.parquet"
-"""Where a release keeps the table of its slots."""
 
 
 @dataclass
@@ -139,4 +138,4 @@ def slots_before(place: str) -> Earlier:
 def slots_file(place: str) -> Path:
     """Return the Parquet file of the slots of a release, which may name it itself."""
     path = Path(place)
-    return path / FILE if path.is_dir() else path
+    return path / SLOTS if path.is_dir() else path

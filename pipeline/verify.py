@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import os
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 import polars as pl
 
 from pipeline.artifacts import folder_digest, read_json
+from pipeline.checks.card import check_canary, check_card
+from pipeline.checks.privacy import NOWHERE, Place, check_privacy
 from pipeline.config import DedupConfig
 from pipeline.dist import TABLES, table_path
 from pipeline.duplicates import among
@@ -18,17 +21,25 @@ from pipeline.errors import StageError
 SUMS = "SHA256SUMS"
 
 
-def verify(dist: Path, stories: DedupConfig) -> dict[str, int]:
+def verify(
+    dist: Path,
+    stories: DedupConfig,
+    place: Place = NOWHERE,
+    tell: Callable[[str], None] = lambda _: None,
+) -> dict[str, int]:
     """Check a release folder; return the rows of each of its configs.
 
     Args:
         dist: The folder.
         stories: When two scenarios are alike (by their words), and the releases that none of this
             one may be like.
+        place: What this machine knows beyond the folder: the sources, tombstones.
+        tell: Takes lines on what was checked, and on what could not be.
 
     Raises:
         StageError: A file is missing or altered, a config does not load or differs from its
-            Parquet file, a join between the tables has a hole, or two scenarios are alike.
+            Parquet file, a join between the tables has a hole, two scenarios are alike, the card
+            says what the folder does not, the canary is missing, or a text points to a person.
     """
     _check_sums(dist)
     tables = {name: _load(dist, name) for name in TABLES}
@@ -47,9 +58,9 @@ def verify(dist: Path, stories: DedupConfig) -> dict[str, int]:
         # One question takes four of a scenario's twenty actions, five take all of them.
         "questions.option_ids": offered - known if per_scenario == 1 else offered ^ known,
     }
-    for place, ids in holes.items():
+    for join, ids in holes.items():
         if ids:
-            raise StageError(f"{dist}: {place}: {len(ids)} ids without a partner, e.g. {min(ids)}")
+            raise StageError(f"{dist}: {join}: {len(ids)} ids without a partner, e.g. {min(ids)}")
     unlike = options.join(actions, on=options.columns, how="anti")["action_id"].to_list()
     if unlike:
         raise StageError(
@@ -61,6 +72,9 @@ def verify(dist: Path, stories: DedupConfig) -> dict[str, int]:
         if tables[name][column].n_unique() != tables[name].height:
             raise StageError(f"{dist}: {name}.{column} is not unique")
     _check_stories(dist, scenarios, stories)
+    check_card(dist, tell)
+    check_canary(dist)
+    check_privacy(dist, place, tell)
     return {name: table.height for name, table in tables.items()}
 
 
