@@ -104,6 +104,7 @@ def render_card(dist: Path) -> str:
         "number": lambda n: f"{n:,}",
         "even": lambda n: f"{n:.2f}",
         "size": size,
+        "sums": lambda counts: sum(counts.values()),
         "size_category": size_category,
         "contact": contact,
     }

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -163,7 +163,9 @@ def facts(dist: Path) -> dict[str, Any]:
         "experts": notes.get("adjudicate", {}).get("findings", {}),
         "recognised": notes["recognise"],
         "warnings": [line for stage in notes.values() for line in stage.get("warnings", [])],
-        "prompts": list(_prompts(dist, manifests, config["release"]["canary"])),
+        "prompts": list(
+            _prompts(dist, manifests, {u.stage for u in used}, config["release"]["canary"])
+        ),
         "figure": FIGURE.as_posix(),
         "wheels": sorted(p.relative_to(dist).as_posix() for p in dist.glob("evaluator/*.whl")),
     }
@@ -231,12 +233,14 @@ def _used(
             yield Used(stage, name, settings[name], returned, calls)
 
 
-def _prompts(dist: Path, manifests: Mapping[str, Mapping[str, Any]], mark: str) -> Iterable[Prompt]:
+def _prompts(
+    dist: Path, manifests: Mapping[str, Mapping[str, Any]], asked: Collection[str], mark: str
+) -> Iterable[Prompt]:
     stages: dict[str, list[str]] = {}
     digests: dict[str, str] = {}
     for stage, manifest in manifests.items():
         for key, digest in manifest["components"].items():
-            if key.startswith("prompt."):
+            if key.startswith("prompt.") and stage in asked:
                 name = key.removeprefix("prompt.")
                 stages.setdefault(name, []).append(stage)
                 digests[name] = digest
