@@ -35,7 +35,9 @@ def funnel(funnels: Mapping[str, Funnel], domains: Sequence[str]) -> str:
         domain: [found.cells.get((domain, "kept", ""), 0) for found in funnels.values()]
         for domain in domains
     }
-    with drawing(max(8.5, 0.85 * len(funnels) + 1.0), 4.4, "Items that each stage kept, by domain") as (figure, svg):
+    with drawing(
+        max(8.5, 0.85 * len(funnels) + 1.0), 4.4, "Items that each stage kept, by domain"
+    ) as (figure, svg):
         axes = figure.subplots()
         places = range(len(funnels))
         for domain, counts in kept.items():

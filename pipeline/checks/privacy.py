@@ -175,7 +175,8 @@ def _check_copied(dist: Path, sources: Sources, tell: Callable[[str], None]) -> 
         for scenario, post in sources.post_of.items()
     }
     for (config, key, column), table in told.items():
-        for name, scenario, text in table.select(key, "scenario_id", column).iter_rows():
+        rows = zip(table[key], table["scenario_id"], table[column], strict=True)
+        for name, scenario, text in rows:
             words = words_of(text)
             where = f"{dist}: {config} {name}, column {column}"
             if run := shared_run(words, posts[scenario], length):
@@ -184,8 +185,8 @@ def _check_copied(dist: Path, sources: Sources, tell: Callable[[str], None]) -> 
                 )
             if title := told_title(words, sources.text_of.get(sources.post_of[scenario], "")):
                 raise StageError(f"{where}: holds its post's title: {_first(title)}; {_REMEDY}")
-    rows = " and ".join(f"{table.height:,} {config}" for (config, *_), table in told.items())
-    tell(f"copied words: no run of {length} words and no title of its post in {rows}")
+    read = " and ".join(f"{table.height:,} {config}" for (config, *_), table in told.items())
+    tell(f"copied words: no run of {length} words and no title of its post in {read}")
 
 
 def _first(words: str) -> str:

@@ -103,13 +103,11 @@ def _holds_text(dtype: pl.DataType) -> bool:
 def _strings(column: pl.Series, *, keep_rows: bool = False) -> pl.Series:
     """Return the texts of a column, one a row, or as a list for each row."""
     if isinstance(column.dtype, pl.List):
-        inner = column.explode()
-        if isinstance(inner.dtype, pl.Struct):
-            column = column.map_elements(str, return_dtype=pl.String)
-        elif keep_rows:
+        if isinstance(column.explode().dtype, pl.Struct):
+            column = column.list.eval(pl.element().struct.json_encode())
+        if keep_rows:
             return column.cast(pl.List(pl.String))
-        else:
-            column = inner
+        column = column.explode()
     elif isinstance(column.dtype, pl.Struct):
         column = column.struct.json_encode()
     texts = column.cast(pl.String)
