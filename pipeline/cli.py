@@ -215,7 +215,7 @@ def verify_release(
     config = read_config(config_file, source, workspace=workspace, dist=dist)
     place = Place(Path(config.build.workspace), Path(config.source.tombstones), names=True)
     stories = dataclasses.replace(config.dedup, earlier=(*config.dedup.earlier, *earlier))
-    for name, rows in verify(Path(config.build.dist), stories, place, say).items():
+    for name, rows in verify(Path(config.build.dist), stories, place=place, tell=say).items():
         say(f"{name}: {rows:,} rows load as written")
 
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import polars as pl
+import yaml
 
 from pipeline import canary
 from pipeline.artifacts import read_json, sha256_text
@@ -100,6 +101,7 @@ def facts(dist: Path) -> dict[str, Any]:
     questions = _table(dist, files, "questions")
     scenarios = _table(dist, files, "scenarios").unique("scenario_id")
     slots = _parquet(dist / SLOTS)
+    kept_back = pl.col("split") == "held_out" if "split" in slots.columns else pl.lit(value=False)
     notes = {name: _part(dist, name, manifest, "notes") for name, manifest in manifests.items()}
     funnels = {
         name: Funnel.from_json(_part(dist, name, manifest, "funnel"))
@@ -115,7 +117,7 @@ def facts(dist: Path) -> dict[str, Any]:
         "release": config["release"],
         "source": config["source"],
         "files": files,
-        "configs": _by_config(files),
+        "head": head(_by_config(files)),
         "rows": {name: sum(f.rows for f in files if f.config == name) for name in TABLES},
         "bytes": sum(file.bytes for file in files),
         "values": values,
@@ -141,7 +143,8 @@ def facts(dist: Path) -> dict[str, Any]:
         },
         "example": questions.row(0, named=True),
         "funnels": [(name, each, each.reasons()) for name, each in funnels.items()],
-        "holes": slots.filter(scenario_id="")["slot"].to_list(),
+        "holes": slots.filter(~kept_back, scenario_id="")["slot"].to_list(),
+        "held_out": slots.filter(kept_back).height,
         "notes": notes,
         "used": used,
         "writers": writers,
@@ -198,10 +201,27 @@ def data_files(dist: Path) -> list[File]:
     return sorted(found, key=place_of)
 
 
-def _by_config(files: Iterable[File]) -> dict[str, list[File]]:
-    found: dict[str, list[File]] = {}
+def head(files: Mapping[str, Mapping[str, str]]) -> str:
+    """Return the part of a card's head that lets a Hub load the tables, as YAML.
+
+    Args:
+        files: Path of each split by config; the first config is the default.
+    """
+    configs = [
+        {
+            "config_name": name,
+            **({} if number else {"default": True}),
+            "data_files": [{"split": split, "path": path} for split, path in paths.items()],
+        }
+        for number, (name, paths) in enumerate(files.items())
+    ]
+    return str(yaml.safe_dump({"configs": configs}, sort_keys=False))
+
+
+def _by_config(files: Iterable[File]) -> dict[str, dict[str, str]]:
+    found: dict[str, dict[str, str]] = {}
     for file in files:
-        found.setdefault(file.config, []).append(file)
+        found.setdefault(file.config, {})[file.split] = file.path
     return found
 
 

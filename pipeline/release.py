@@ -68,7 +68,7 @@ def run(context: Context) -> Result:
     write_text(render_card(dist), dist / CARD)
     sums = "".join(f"{digest}  {name}\n" for name, digest in folder_digest(dist).items())
     write_text(sums, dist / SUMS)
-    verify(dist, context.config.dedup, Place(Path(context.config.build.workspace)))
+    verify(dist, context.config.dedup, place=Place(Path(context.config.build.workspace)))
     nothing = schema.frame([], schema.DROPPED)
     return Result(
         tables={},

@@ -24,6 +24,7 @@ SUMS = "SHA256SUMS"
 def verify(
     dist: Path,
     stories: DedupConfig,
+    *,
     place: Place = NOWHERE,
     tell: Callable[[str], None] = lambda _: None,
 ) -> dict[str, int]:

@@ -13,6 +13,7 @@ from pipeline.errors import StageError
 
 _LETTER = r"^\(?[A-D][).:]\s+"
 _WORD = "[A-Za-z0-9_]+"
+_QUOTE = "\x01"
 _BINARY = frozenset({".parquet", ".whl", ".zip", ".gz", ".png"})
 
 
@@ -47,7 +48,10 @@ def tables(dist: Path) -> list[Path]:
 
 
 def columns(dist: Path) -> Iterator[Column]:
-    """Yield every column that holds text, with the lines that no column before it had."""
+    """Yield every column that holds text, with the lines that no column before it had.
+
+    Prompts repeat scenarios, options repeat actions, and calls repeat both.
+    """
     seen = pl.Series("lines", [], dtype=pl.String)
     for path in tables(dist):
         try:
@@ -58,9 +62,7 @@ def columns(dist: Path) -> Iterator[Column]:
         for name in table.columns:
             if _holds_text(table[name].dtype):
                 lines = (
-                    _strings(table[name])
-                    .drop_nulls()
-                    .unique()
+                    _opened(_strings(table[name]).drop_nulls().unique())
                     .str.split("\n")
                     .explode()
                     .drop_nulls()
@@ -73,6 +75,19 @@ def columns(dist: Path) -> Iterator[Column]:
                 fresh = lines.filter(~lines.is_in(seen.implode()) & (lines != ""))
                 seen = pl.concat([seen, fresh])
                 yield Column(path, name, fresh)
+
+
+def _opened(texts: pl.Series) -> pl.Series:
+    """Return texts with JSON taken apart, so that what stands elsewhere as well is read once."""
+    json = texts.str.contains(r"^\s*[\[{]")
+    parts = (
+        texts.filter(json)
+        .str.replace_all('\\"', _QUOTE, literal=True)
+        .str.replace_all('"', "\n", literal=True)
+        .str.replace_all(_QUOTE, '"', literal=True)
+        .str.replace_all("\\n", "\n", literal=True)
+    )
+    return pl.concat([texts.filter(~json), parts])
 
 
 def words(lines: pl.Series) -> set[str]:

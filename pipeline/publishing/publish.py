@@ -115,7 +115,7 @@ def check_verified(dist: Path, stories: DedupConfig, place: Place = NOWHERE) -> 
     """
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(1, mp_context=context) as pool:
-        return pool.submit(verify, dist, stories, place).result()
+        return pool.submit(verify, dist, stories, place=place).result()
 
 
 def plan(config: Config, dist: Path, hub: Hub, tag: str = "", why: str = "") -> Plan:
