@@ -10,9 +10,11 @@ from typing import Any
 
 import polars as pl
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from pipeline import build as runner
-from pipeline import canary, tombstones
+from pipeline import canary, patterns, tombstones
 from pipeline.artifacts import write_parquet
 from pipeline.checks import names, texts
 from pipeline.checks.privacy import NOWHERE, Place, check_privacy
@@ -296,6 +298,31 @@ def test_names_are_looked_for_in_what_is_not_as_it_was_built(dist: Path) -> None
         names.check_names(dist, True, told.append)
     names.check_names(dist, False, told.append)
     assert told[-1].startswith("names in actions: not looked for")
+
+
+_PIECES = (
+    "jane doe at gmail dot com|(at)|[at]|example.org|x.example|u/abc|/user/abc_d|@handle|name#1234"
+    "|my insta is jane_d|555-0147|(212) 555-0147|12 acacia lane|P.O. Box 12|www.x|https://x|](/r/x)"
+    "|DE12 3456 7890 1234|born on May 3, 1990|account no 1234567|. |, |I |\n| |word|Dot|U/Some-One"
+    "|Flat 3, 12 Some Street|AB 12345|passport AB123456"
+)
+PIECES = st.sampled_from(_PIECES.split("|"))
+
+
+@given(st.lists(PIECES | st.text(max_size=6), max_size=8).map("".join))
+def test_no_text_with_personal_data_is_passed_over(text: str) -> None:
+    hinted = pl.Series([text]).str.contains(patterns.HINT).item()
+    assert hinted or not patterns.found(text)
+
+
+def test_the_hint_holds_for_labelled_posts() -> None:
+    path = Path(__file__).parent / "personal_posts.ndjson"
+    posts = [json.loads(line)["text"] for line in path.read_text(encoding="utf-8").splitlines()]
+    lines = [line for text in posts for line in text.split("\n")]
+    hinted = pl.Series(lines).str.contains(patterns.HINT).to_list()
+    assert any(patterns.found(line) for line in lines)
+    for line, hint in zip(lines, hinted, strict=True):
+        assert hint or not patterns.found(line), line
 
 
 def test_json_is_taken_apart(tmp_path: Path) -> None:

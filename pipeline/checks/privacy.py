@@ -118,7 +118,7 @@ def _check_contacts(columns: Iterable[Column], mark: str) -> int:
     for column in columns:
         count += len(column.lines)
         allowed = {"url"} if column.name in _ENDPOINTS else set()
-        for line in column.lines.to_list():
+        for line in column.lines.filter(column.lines.str.contains(patterns.HINT)).to_list():
             text = line.replace(mark, "")
             for start, end, kind in patterns.found(text):
                 if kind not in allowed:
