@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -67,9 +68,38 @@ def made_by() -> dict[str, str]:
     }
 
 
-def write_figure(dist: Path) -> None:
-    """Draw the funnel into the folder."""
-    write_text(draw(facts(dist)), dist / FIGURE)
+def write_card(dist: Path) -> None:
+    """Write the card and its figure from what else is in the folder.
+
+    Raises:
+        StageError: A number has no source in the folder.
+    """
+    found = sourced(dist)
+    write_text(draw(found), dist / FIGURE)
+    write_text(render(dist, found), dist / CARD)
+
+
+def sourced(dist: Path) -> dict[str, Any]:
+    """Return what `facts` gives.
+
+    Raises:
+        StageError: A number has no source in the folder.
+    """
+    with _no_source(dist):
+        return facts(dist)
+
+
+@contextmanager
+def _no_source(dist: Path) -> Iterator[None]:
+    """Turn what a number without a source raises into one line."""
+    try:
+        yield
+    except (UndefinedError, LookupError, TypeError, ValueError, PolarsError) as error:
+        what = " ".join(f"{type(error).__name__}: {error}".split())[:200]
+        raise StageError(
+            f"{dist / CARD}: a number has no source in the folder's provenance ({what}); build the "
+            "release again"
+        ) from None
 
 
 def draw(found: Mapping[str, Any]) -> str:
@@ -80,8 +110,12 @@ def draw(found: Mapping[str, Any]) -> str:
     return f"{picture.rstrip()}\n<!-- {found['release']['canary']} -->\n"
 
 
-def render_card(dist: Path) -> str:
+def render(dist: Path, found: Mapping[str, Any]) -> str:
     """Return the text of README.md.
+
+    Args:
+        dist: The folder, for messages.
+        found: What `facts` gave.
 
     Raises:
         StageError: A number has no source in the folder.
@@ -108,19 +142,12 @@ def render_card(dist: Path) -> str:
         "size_category": size_category,
         "contact": contact,
     }
-    try:
-        found = facts(dist)
+    with _no_source(dist):
         return environment.get_template(TEMPLATE).render(
             **found,
             example_text=fenced(found["example"]),
             options=letter_rows(found["example"]),
         )
-    except (UndefinedError, LookupError, TypeError, ValueError, PolarsError) as error:
-        what = " ".join(f"{type(error).__name__}: {error}".split())[:200]
-        raise StageError(
-            f"{dist / CARD}: a number has no source in the folder's provenance ({what}); build the "
-            "release again"
-        ) from None
 
 
 def is_local_only(config: Config) -> bool:

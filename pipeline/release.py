@@ -10,7 +10,7 @@ import polars as pl
 
 from pipeline import canary, funnel, schema
 from pipeline.artifacts import folder_digest, write_json, write_parquet, write_text
-from pipeline.card import CARD, is_local_only, render_card, write_config, write_figure
+from pipeline.card import is_local_only, write_card, write_config
 from pipeline.checks.privacy import Place
 from pipeline.dist import SLOTS, write_table
 from pipeline.paths import PROMPTS, ROOT
@@ -64,8 +64,7 @@ def run(context: Context) -> Result:
         shutil.copyfile(ROOT / name, dist / name)
     canary.stamp(dist, context.config.release.canary)
     # Last, since they tell of all the rest and are written from it alone.
-    write_figure(dist)
-    write_text(render_card(dist), dist / CARD)
+    write_card(dist)
     sums = "".join(f"{digest}  {name}\n" for name, digest in folder_digest(dist).items())
     write_text(sums, dist / SUMS)
     verify(dist, context.config.dedup, place=Place(Path(context.config.build.workspace)))

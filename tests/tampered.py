@@ -9,8 +9,8 @@ from typing import Any
 
 import polars as pl
 
-from pipeline.artifacts import folder_digest, write_json, write_parquet, write_text
-from pipeline.card import CARD, render_card, write_figure
+from pipeline.artifacts import folder_digest, write_json, write_parquet
+from pipeline.card import write_card
 from pipeline.dist import table_path
 from pipeline.verify import SUMS
 
@@ -18,8 +18,7 @@ from pipeline.verify import SUMS
 def reseal(dist: Path, *, card: bool = False) -> None:
     """Write checksums that fit the folder, and the card as well if `card`."""
     if card:
-        write_figure(dist)
-        write_text(render_card(dist), dist / CARD)
+        write_card(dist)
     (dist / SUMS).unlink(missing_ok=True)
     sums = "".join(f"{digest}  {name}\n" for name, digest in folder_digest(dist).items())
     (dist / SUMS).write_text(sums)

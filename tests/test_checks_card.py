@@ -13,7 +13,7 @@ import pytest
 
 from pipeline import canary, figures
 from pipeline.artifacts import write_parquet, write_text
-from pipeline.card import CARD, render_card, size_category, word
+from pipeline.card import CARD, render, size_category, sourced, word
 from pipeline.checks import card as checks
 from pipeline.config import DedupConfig
 from pipeline.dist import SLOTS, table_path
@@ -31,6 +31,10 @@ MARK = "VALACT CANARY 6f1d3b52-9c0e-4a57-8b1d-2e7a40c9d853"
 def dist(released: Path, tmp_path: Path) -> Path:
     shutil.copytree(released / "dist", tmp_path / "dist")
     return tmp_path / "dist"
+
+
+def render_card(dist: Path) -> str:
+    return render(dist, sourced(dist))
 
 
 def manifest(dist: Path, stage: str) -> Path:

@@ -11,8 +11,8 @@ import polars as pl
 import pytest
 
 from pipeline import canary
-from pipeline.artifacts import content_id, write_parquet, write_text
-from pipeline.card import CARD, render_card, write_figure
+from pipeline.artifacts import content_id, write_parquet
+from pipeline.card import CARD, write_card
 from pipeline.checks.card import check_canary, check_card
 from pipeline.checks.privacy import Place, check_privacy
 from pipeline.dist import SLOTS, table_path
@@ -83,9 +83,7 @@ def test_card_and_privacy_of_three_thousand_scenarios(released: Path, tmp_path: 
     dist = tmp_path / "dist"
     enlarge(dist)
     told: list[str] = []
-    begun = time.monotonic()
-    write_figure(dist)
-    write_text(render_card(dist), dist / CARD)
+    write_card(dist)
     for name, check in (
         ("card", lambda: check_card(dist, told.append)),
         ("canary", lambda: check_canary(dist)),

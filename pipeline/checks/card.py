@@ -9,9 +9,9 @@ from typing import Any
 
 from pipeline import canary
 from pipeline.artifacts import read_json
-from pipeline.card import CARD, draw, made_by, render_card
+from pipeline.card import CARD, draw, made_by, render, sourced
 from pipeline.errors import StageError
-from pipeline.facts import CONFIG, FIGURE, facts
+from pipeline.facts import CONFIG, FIGURE
 
 _SHOWN = 160
 _BEFORE = 60
@@ -39,7 +39,8 @@ def check_card(dist: Path, tell: Callable[[str], None] = lambda _: None) -> None
             f"{dist / CONFIG}: its card was written with another version of the card's template; "
             "verify it with the builder that made it, or build the release again"
         )
-    written, again = path.read_text(encoding="utf-8"), render_card(dist)
+    found = sourced(dist)
+    written, again = path.read_text(encoding="utf-8"), render(dist, found)
     if written != again:
         lines = zip_longest(written.split("\n"), again.split("\n"))
         number, (says, gives) = next(
@@ -59,7 +60,7 @@ def check_card(dist: Path, tell: Callable[[str], None] = lambda _: None) -> None
         drawn = (dist / FIGURE).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError):
         raise StageError(f"{dist / FIGURE}: missing or no text; {_AGAIN}") from None
-    if drawn != draw(facts(dist)):
+    if drawn != draw(found):
         raise StageError(f"{dist / FIGURE}: is not what the folder's funnels give; {_AGAIN}")
 
 
