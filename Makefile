@@ -19,7 +19,7 @@ RATINGS = $(if $(filter declared,$(TASK)),$(if $(filter $(BUNDLED),$(MODEL)),--f
 OVERRIDES = $(if $(SOURCE),--source $(SOURCE)) $(if $(SCENARIOS),--scenarios $(SCENARIOS)) $(ARGS)
 
 .DEFAULT_GOAL := help
-.PHONY: help install build-dataset plan explain preview verify-release publish take-back evaluate annotate collect adjudicate labelstudio test test-fast lint clean
+.PHONY: help install build-dataset plan explain preview verify-release publish sync take-back evaluate annotate collect adjudicate labelstudio test test-fast lint clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 18
@@ -65,10 +65,13 @@ preview: .venv/core ## Show the first question as a respondent sees it
 	@$(BIN)/python -m pipeline preview --dist $(DIST)
 
 verify-release: .venv/eval ## Check DIST offline, in every respect that docs/release.md tells
-	@$(BIN)/python -m pipeline verify --dist $(DIST)
+	@$(BIN)/python -m pipeline verify --config $(CONFIG) --dist $(DIST) $(if $(SOURCE),--source $(SOURCE)) $(ARGS)
 
 publish: .venv/eval ## Say what REPO=org/name would get of DIST; YES=1 sends it (TAG=, WHY=)
 	@$(BIN)/python -m pipeline publish --repo $(REPO) --config $(CONFIG) --dist $(DIST) $(if $(TAG),--tag $(TAG)) $(if $(WHY),--why "$(WHY)") $(if $(YES),--yes) $(ARGS)
+
+sync: .venv/core ## Look every post of CONFIG up again (FROM=dump or Reddit's API); what of it has to go, from REPO= too
+	@$(BIN)/python -m pipeline sync --config $(CONFIG) $(if $(SOURCE),--source $(SOURCE)) $(if $(FROM),--from $(FROM)) $(if $(REPO),--repo $(REPO)) $(ARGS)
 
 take-back: .venv/core ## Say what of IDS= is where; YES=1 purges it, from REPO= too
 	@$(BIN)/python -m pipeline take-back $(IDS) --config $(CONFIG) --dist $(DIST) $(if $(SOURCE),--source $(SOURCE)) $(if $(REPO),--repo $(REPO)) $(if $(YES),--yes) $(ARGS)

@@ -47,10 +47,21 @@ def unit_interval(*parts: Any) -> float:
     return int(sha256_text(canonical_json(list(parts)))[:13], 16) / 16**13
 
 
-def write_parquet(frame: pl.DataFrame, path: Path) -> None:
-    """Write `frame` so that equal frames give equal bytes, and force it to disk."""
+def write_parquet(frame: pl.DataFrame, path: Path, metadata: dict[str, str] | None = None) -> None:
+    """Write `frame` so that equal frames give equal bytes, and force it to disk.
+
+    Args:
+        frame: The table.
+        path: The file.
+        metadata: Key-value metadata of the file.
+    """
     frame.rechunk().write_parquet(
-        path, compression="zstd", compression_level=3, statistics=True, row_group_size=ROW_GROUP
+        path,
+        compression="zstd",
+        compression_level=3,
+        statistics=True,
+        row_group_size=ROW_GROUP,
+        metadata=metadata,
     )
     _fsync(path)
 

@@ -201,19 +201,24 @@ def funnel(config_file: ConfigFile = DEMO, source: Source = "", workspace: Works
 @app.command("verify")
 def verify_release(
     config_file: ConfigFile = DEMO,
+    source: Source = "",
+    workspace: Workspace = "",
     dist: Dist = "",
     earlier: Annotated[
         list[str], typer.Option(help="Release that no scenario may be like; repeatable.")
     ] = [],  # noqa: B006 - typer copies it
 ) -> None:
     """Check the release folder offline, in every respect that docs/release.md tells."""
+    from pipeline.checks.privacy import Place
     from pipeline.verify import verify
 
-    config = read_config(config_file, dist=dist)
+    config = read_config(config_file, source, workspace=workspace, dist=dist)
+    place = Place(Path(config.build.workspace), Path(config.source.tombstones), names=True)
     stories = dataclasses.replace(config.dedup, earlier=(*config.dedup.earlier, *earlier))
     cache = Path(config.build.cache)
-    for name, rows in verify(Path(config.build.dist), stories, cache).items():
-        say(f"{name}: {rows:,} rows load as written")
+    rows = verify(Path(config.build.dist), stories, cache, place=place, tell=say)
+    for name, count in rows.items():
+        say(f"{name}: {count:,} rows load as written")
 
 
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})

@@ -35,6 +35,7 @@ def publish(
 
     The token is read from HF_TOKEN alone.
     """
+    from pipeline.checks.privacy import Place
     from pipeline.publishing import publish as publishing
     from pipeline.publishing.hub import Hub
 
@@ -42,7 +43,8 @@ def publish(
     place = Path(config.build.dist)
     publishing.check_may_publish(config, place)
     hub = Hub(repo)
-    rows = publishing.check_verified(place, config.dedup, Path(config.build.cache))
+    known = Place(Path(config.build.workspace), Path(config.source.tombstones), names=True)
+    rows = publishing.check_verified(place, config.dedup, Path(config.build.cache), known)
     say(f"{place}: verified; {', '.join(f'{name} {n:,}' for name, n in rows.items())} rows")
     found = publishing.plan(config, place, hub, tag, why)
     show_plan(found, hub)

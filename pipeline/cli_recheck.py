@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from pipeline.config import Config
     from pipeline.recheck import Seen
 
+_NAMED = 12
 From = Annotated[
     str, typer.Option("--from", help="A dump or export to look in; Reddit's API if left out.")
 ]
@@ -29,9 +30,13 @@ def sync(
     workspace: Annotated[str, typer.Option(help="Folder of the artifacts.")] = "",
     ledger: LedgerFile = "",
     look_in: From = "",
+    repo: Annotated[str, typer.Option(help="Dataset on the Hub that holds it: org/name.")] = "",
     sets: Sets = [],  # noqa: B006 - typer copies it
 ) -> None:
-    """Re-check every post behind a build; note what is gone and name the rows that have to go."""
+    """Re-check every post behind a build; note what is gone and name the rows that have to go.
+
+    With --repo it says what of these is published. It takes nothing back: it names the command.
+    """
     from pipeline import tombstones
     from pipeline.build import load_table
     from pipeline.recheck import SAME, state_of
@@ -49,7 +54,11 @@ def sync(
         state = state_of(seen, row["body_sha256"])
         counts[state] += 1
         if state in tombstones.REASONS:
-            stones.append(tombstones.Tombstone(seen.post_id, state, today))
+            stones.append(
+                tombstones.Tombstone(
+                    seen.post_id, state, today, row["scenario_id"], row["body_sha256"]
+                )
+            )
             rows += [row["scenario_id"]] if row["scenario_id"] in set(used) else []
     new = tombstones.add(Path(config.source.tombstones), stones) if stones else 0
     order = [SAME, "edited", *tombstones.REASONS]
@@ -64,6 +73,34 @@ def sync(
         say(f"    has to go: {scenario}, its questions {', '.join(mine)}, its {count} actions")
     if rows:
         say("build again to replace them: tombstoned posts do not come back")
+    # What was noted before and is still here has to go too.
+    due = sorted(tombstones.load(Path(config.source.tombstones)).keys() & stored.keys())
+    if repo:
+        say(_published(repo, {stored[post]["scenario_id"] for post in due}))
+    if due:
+        named = f' IDS="{" ".join(due)}"' if len(due) <= _NAMED else ""
+        given = f" SOURCE={source}" if source else ""
+        where = f" REPO={repo}" if repo else ""
+        say(f"{len(due):,} posts have to be taken back from what is built:")
+        say(f"    make take-back CONFIG={config_file}{given}{named}{where} YES=1")
+
+
+def _published(repo: str, gone: set[str]) -> str:
+    """Return in a line what of these scenarios a dataset on the Hub still gives out."""
+    import polars as pl
+
+    from pipeline.dist import SLOTS
+    from pipeline.publishing.hub import MAIN, Hub
+
+    hub = Hub(repo)
+    if not hub.exists():
+        raise BadInputError(f"{repo}: not there, or not open to this token; check --repo")
+    place = SLOTS.as_posix()
+    if place not in hub.files(MAIN):
+        return f"{repo}: holds no {place}; it cannot be told what of them is published"
+    with hub.fetched(MAIN, [place]) as folder:
+        held = set(pl.read_parquet(folder / place)["scenario_id"])
+    return f"{repo}: {len(gone & held):,} of their {len(gone):,} scenarios are published"
 
 
 def hydrate(

@@ -252,7 +252,10 @@ class ReleaseConfig:
         title: Heading of the card.
         text: What is published of a post: a retelling ("rewritten"), nothing but its id ("ids"),
             or its masked text ("verbatim", which keeps a release of real posts local).
-        canary: GUID that stands in every row, so that training on the data can be detected.
+        canary: GUID that stands in every row and file, so that training on the data can be
+            detected.
+        contact: Where somebody writes who wants a post taken back: an address or a page; the card
+            says so if it is "".
         dev_slots_per_domain: The first slots of each domain are split "dev", for work on prompts;
             whole cycles of the design (24 with five domains), so that both splits stay balanced.
             Never to be changed from one release to the next.
@@ -263,6 +266,7 @@ class ReleaseConfig:
     title: str
     text: Literal["rewritten", "ids", "verbatim"]
     canary: str
+    contact: str = ""
     dev_slots_per_domain: Count = 0
     held_out_slots_per_domain: Count = 0
 

@@ -27,18 +27,27 @@ _KEY = (
 
 
 def funnel(funnels: Mapping[str, Funnel], domains: Sequence[str]) -> str:
-    """Return a drawing of the items that each stage kept, one line a domain, on a log scale."""
+    """Return a drawing of the items that each stage kept, one line a domain, on a log scale.
+
+    Below each stage's name stands how many it kept of all domains.
+    """
     kept = {
         domain: [found.cells.get((domain, "kept", ""), 0) for found in funnels.values()]
         for domain in domains
     }
-    with drawing(8.5, 4.2, "Items that each stage kept, by domain") as (figure, svg):
+    with drawing(
+        max(8.5, 0.85 * len(funnels) + 1.0), 4.4, "Items that each stage kept, by domain"
+    ) as (figure, svg):
         axes = figure.subplots()
         places = range(len(funnels))
         for domain, counts in kept.items():
             axes.plot(places, [n or float("nan") for n in counts], marker="o", ms=4, label=domain)
         axes.set_yscale("log")
-        axes.set_xticks(places, list(funnels))
+        # A plain number: the log scale's own labels are formulas, which `drawing` does not read.
+        axes.yaxis.set_major_formatter(lambda n, _: f"{n:,.0f}")
+        axes.yaxis.set_minor_formatter("")
+        axes.set_ylim(bottom=0.8)
+        axes.set_xticks(places, [f"{name}\n{f.kept:,}" for name, f in funnels.items()])
         axes.set_ylabel("items kept")
         axes.grid(axis="y", which="major", alpha=0.3)
         for side in ("top", "right"):

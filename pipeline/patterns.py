@@ -153,6 +153,9 @@ STRUCTURED: tuple[tuple[str, Pattern], ...] = (
 )
 """All kinds with a form, contacts first: kind and pattern."""
 
+HINT = rf"(?i)[\d@_]|\]\(|https?:|www\.|\bu/|/u|\bdot\b|[(\[]at[)\]]|\.{_TLD}\b"
+"""For Polars: a text in which this is not found holds nothing of STRUCTURED, and needs no look."""
+
 
 def found(text: str) -> list[tuple[int, int, str]]:
     """Return (start, end, kind) of everything with a form; finds may overlap."""

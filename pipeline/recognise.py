@@ -16,6 +16,7 @@ from typing import Any
 import polars as pl
 
 from pipeline import asking, confusion, funnel, schema
+from pipeline.annotation.intervals import cluster_interval
 from pipeline.artifacts import unit_interval
 from pipeline.asking import Answer, Question
 from pipeline.config import Config
@@ -27,6 +28,8 @@ from pipeline.text import clean
 from pipeline.values import load_values, value_ids
 
 Row = Mapping[str, Any]
+_CONFIDENCE = 0.95
+_RESAMPLES = 2000
 
 
 def run(context: Context) -> Result:
@@ -144,5 +147,25 @@ def _notes(config: Config, table: pl.DataFrame) -> dict[str, object]:
         "confusion": counts,
         "accuracy": {who: confusion.accuracy(part) for who, part in counts.items()},
         "overall": confusion.accuracy(confusion.together(counts)),
+        "intervals": {
+            who: _interval(table if who == "all" else table.filter(generator=who))
+            for who in (*counts, "all")
+        },
         "lines": confusion.lines(name, counts, independent=not writers),
     }
+
+
+def _interval(table: pl.DataFrame) -> list[float]:
+    """Return both ends of the 95 % interval of accuracy over scenarios; none without answers.
+
+    The method is that of experts' accuracy; see annotation/intervals.py.
+    """
+    clusters = (
+        table.filter(pl.col("recognised") != "")
+        .group_by("scenario_id")
+        .agg(total=pl.len(), right=(pl.col("recognised") == pl.col("value")).sum())
+        .sort("scenario_id")
+    )
+    right, total = (clusters[name].cast(pl.Float64).to_numpy() for name in ("right", "total"))
+    found = cluster_interval(right, total, _CONFIDENCE, _RESAMPLES, "recognise")
+    return [] if found.method == "none" else [round(found.low, 4), round(found.high, 4)]

@@ -6,22 +6,23 @@ and `private/`, the slots with their posts, for later builds and for the maintai
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 
-from pipeline import funnel, schema
+from pipeline import canary, funnel, schema
 from pipeline.annotation import store
 from pipeline.annotation.plan import load_plan
 from pipeline.artifacts import folder_digest, write_json, write_parquet, write_text
-from pipeline.card import is_local_only, render_card
+from pipeline.card import is_local_only, write_card, write_config
+from pipeline.checks.privacy import Place
 from pipeline.config import Config
 from pipeline.croissant import croissant
 from pipeline.dist import HELD_OUT, SLOTS, SPLITS, TEST, head, write_table
 from pipeline.flat import TASKS, flat, wording
-from pipeline.funnel import Funnel
 from pipeline.package import write_packages
 from pipeline.paths import HUB_RELEASE, ROOT
 from pipeline.provenance import write_provenance
@@ -65,22 +66,7 @@ def run(context: Context) -> Result:
     whole = _tables(context)
     released = slots.filter(pl.col("split") != HELD_OUT)
     files = _write_tables(dist, whole, {s: released.filter(split=s) for s in SPLITS})
-    funnels = {
-        name: Funnel.from_json(_mapping(manifest["funnel"]))
-        for name, manifest in context.manifests.items()
-    }
-    notes, dealing, recognised = (
-        _mapping(context.manifests[name]["notes"]) for name in ("generate", "compose", "recognise")
-    )
-    holes = released.filter(scenario_id="")["slot"].to_list()
-    adjudicated = _mapping(context.manifests.get("adjudicate", {}).get("notes", {}))
-    experts = _mapping(adjudicated.get("findings", {}))
-    tables = {name: _of(table, released) for name, table in whole.items()}
-    card = render_card(
-        config, tables, head(dist, files), funnels, notes, dealing, recognised, experts, holes
-    )
-    write_text(card, dist / "README.md")
-    _write_documents(context, dist)
+    _write_documents(dist)
     write_packages(dist / "evaluator", Path(config.build.cache))
     write_provenance(
         dist,
@@ -89,10 +75,14 @@ def run(context: Context) -> Result:
         {name: _mapping(manifest) for name, manifest in context.manifests.items()},
         released.filter(pl.col("scenario_id") != ""),
     )
+    write_config(config, list(context.manifests), dist)
     write_parquet(_public(config, slots), dist / SLOTS)
     write_json(croissant(dist, config, files), dist / "croissant.json")
+    canary.stamp(dist, config.release.canary)
+    # Last, since it tells of all the rest and is written from it alone.
+    write_card(dist)
     write_sums(dist)
-    verify(dist, config.dedup)
+    verify(dist, config.dedup, place=Place(Path(config.build.workspace)))
     _write_beside(context, slots, whole)
     nothing = schema.frame([], schema.DROPPED)
     return Result(
@@ -112,7 +102,7 @@ def write_sums(dist: Path) -> None:
 def _tables(context: Context) -> dict[str, pl.DataFrame]:
     """Return all rows of each config, held out ones too."""
     config = context.config
-    canary = pl.lit(config.release.canary).alias("canary")
+    mark = pl.lit(config.release.canary).alias(canary.KEY)
     # Where texts may not be published their place stays empty; `hydrate` fills it from the ids.
     ids_only = config.release.text == "ids"
     text = pl.lit("").alias("scenario") if ids_only else pl.col("scenario")
@@ -124,15 +114,15 @@ def _tables(context: Context) -> dict[str, pl.DataFrame]:
         **{task: flat(questions, wording(task), values, empty=ids_only) for task in TASKS},
         "scenarios": context.tables["rewrite.scenarios"]
         .with_columns(text)
-        .select(*columns, canary)
+        .select(*columns, mark)
         .sort("scenario_id"),
         "actions": context.tables["generate.actions"]
-        .select(*ACTION_COLUMNS, canary)
+        .select(*ACTION_COLUMNS, mark)
         .sort("action_id"),
     }
     reviews = _reviews(config, tables["actions"])
     if reviews.height:
-        tables["reviews"] = reviews.with_columns(canary)
+        tables["reviews"] = reviews.with_columns(mark)
     return tables
 
 
@@ -166,17 +156,16 @@ def _write_tables(
     }
 
 
-def _write_documents(context: Context, dist: Path) -> None:
+def _write_documents(dist: Path) -> None:
     """Write what is text: values, licences, citation, and the file for Inspect."""
-    canary = context.config.release.canary
-    write_json([{**value, "canary": canary} for value in _values()], dist / "values.json")
-    for source, mark in (
-        (ROOT / "DATA_LICENSE", f"\n{canary}\n"),
-        (ROOT / "CITATION.cff", f"# {canary}\n"),
-        (HUB_RELEASE / "eval.yaml", f"# {canary}\n"),
-        (ROOT / "LICENSE", ""),
+    write_json(_values(), dist / "values.json")
+    for source in (
+        ROOT / "DATA_LICENSE",
+        ROOT / "LICENSE",
+        ROOT / "CITATION.cff",
+        HUB_RELEASE / "eval.yaml",
     ):
-        write_text(source.read_text(encoding="utf-8") + mark, dist / source.name)
+        shutil.copyfile(source, dist / source.name)
 
 
 def _public(config: Config, slots: pl.DataFrame) -> pl.DataFrame:
@@ -190,8 +179,8 @@ def _public(config: Config, slots: pl.DataFrame) -> pl.DataFrame:
     ]
     none = pl.lit([], dtype=pl.List(pl.String))
     replaced = pl.when(hidden).then(none).otherwise("replaced").alias("replaced")
-    canary = pl.lit(config.release.canary).alias("canary")
-    return slots.with_columns(*named, replaced, canary).drop(private)
+    mark = pl.lit(config.release.canary).alias(canary.KEY)
+    return slots.with_columns(*named, replaced, mark).drop(private)
 
 
 def _write_beside(

@@ -20,6 +20,7 @@ from pipeline import asking, funnel, personal, schema
 from pipeline.artifacts import content_id, unit_interval
 from pipeline.asking import Question
 from pipeline.config import Config, RewriteConfig
+from pipeline.copied import shared_run, told_title, words_of
 from pipeline.duplicates import among
 from pipeline.duplicates.earlier import scenarios_of
 from pipeline.embedding import embedder_of
@@ -30,7 +31,6 @@ from pipeline.stage import Context, Result
 from pipeline.text import clean
 
 Row = Mapping[str, Any]
-_WORD = re.compile(r"[^\W_]+(?:['\u2019][^\W_]+)?")
 _ADVICE = re.compile(
     r"\b(?:you (?:should|could|might want to|may want to|need to|ought to)|i(?:'d| would) "
     r"(?:suggest|recommend|advise)|my advice (?:is|would be)|(?:it is|it's) (?:best|important|"
@@ -177,14 +177,16 @@ def problem_of(retelling: str, post: str, limits: RewriteConfig) -> str:
         post: The post that it retells.
         limits: Lengths, and how many words in a row count as copied.
     """
-    words = _words(retelling)
+    words = words_of(retelling)
     if len(words) < limits.min_words:
         return f"too_short: {len(words)} words, at least {limits.min_words} are needed"
     if len(words) > limits.max_words:
         return f"too_long: {len(words)} words, at most {limits.max_words} are wanted"
-    copied = shared_run(words, _words(post), limits.shared_run)
+    copied = shared_run(words, words_of(post), limits.shared_run)
     if copied:
         return f'copied: "{copied}" stands in the post too; say it in other words'
+    if title := told_title(words, post):
+        return f'title: "{title}" is the post\'s title; say it in other words'
     if advice := _ADVICE.search(retelling):
         return f'advice: "{advice[0]}" is advice; tell the situation only'
     ((*spans,),) = personal.find([retelling])
@@ -192,19 +194,6 @@ def problem_of(retelling: str, post: str, limits: RewriteConfig) -> str:
         told = retelling[spans[0].start : spans[0].end]
         return f'personal_data: "{told}" ({spans[0].kind}); say what it is instead'
     return ""
-
-
-def shared_run(one: list[str], other: list[str], length: int) -> str:
-    """Return the first `length` words in a row of `one` that also stand in `other`, or ""."""
-    known = {tuple(other[i : i + length]) for i in range(len(other) - length + 1)}
-    for i in range(len(one) - length + 1):
-        if tuple(one[i : i + length]) in known:
-            return " ".join(one[i : i + length])
-    return ""
-
-
-def _words(text: str) -> list[str]:
-    return [word.replace("\u2019", "'") for word in _WORD.findall(text.lower())]
 
 
 def _tidy(data: Mapping[str, Any]) -> str:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from pipeline.artifacts import write_text
@@ -24,11 +24,15 @@ class Tombstone:
         post_id: Its id on Reddit.
         reason: One of REASONS.
         noted: Day on which it was noted (UTC, ISO 8601).
+        scenario_id: Scenario that was made of it; "" if none was, or it is not known.
+        body_sha256: Hash of its cleaned body, to know it again; "" if it is not known.
     """
 
     post_id: str
     reason: str
     noted: str
+    scenario_id: str = ""
+    body_sha256: str = ""
 
 
 def load(path: Path) -> dict[str, Tombstone]:
@@ -58,7 +62,7 @@ def load(path: Path) -> dict[str, Tombstone]:
 
 
 def add(path: Path, stones: Iterable[Tombstone]) -> int:
-    """Write the file with these added; the first note about a post stays.
+    """Write the file with these added; the first note about a post stays, but for what it lacks.
 
     Returns:
         Number of posts that are new in it.
@@ -66,10 +70,19 @@ def add(path: Path, stones: Iterable[Tombstone]) -> int:
     known = load(path)
     before = len(known)
     for stone in stones:
-        known.setdefault(stone.post_id, stone)
-    lines = [json.dumps(asdict(known[post]), sort_keys=True) for post in sorted(known)]
+        first = known.setdefault(stone.post_id, stone)
+        known[stone.post_id] = replace(
+            first,
+            scenario_id=first.scenario_id or stone.scenario_id,
+            body_sha256=first.body_sha256 or stone.body_sha256,
+        )
+    lines = [json.dumps(_fields(known[post]), sort_keys=True) for post in sorted(known)]
     path.parent.mkdir(parents=True, exist_ok=True)
     fresh = path.with_name(f".{path.name}.new")
     write_text("".join(f"{line}\n" for line in lines), fresh)
     fresh.replace(path)
     return len(known) - before
+
+
+def _fields(stone: Tombstone) -> dict[str, str]:
+    return {name: value for name, value in asdict(stone).items() if value}

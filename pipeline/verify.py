@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import polars as pl
 
 from pipeline.artifacts import folder_digest
 from pipeline.checks.balance import check_balance
+from pipeline.checks.card import check_canary, check_card
 from pipeline.checks.croissant import check_croissant
 from pipeline.checks.evaluation import check_evaluation
 from pipeline.checks.files import check_files
 from pipeline.checks.joins import check_joins
+from pipeline.checks.privacy import NOWHERE, Place, check_privacy
 from pipeline.checks.provenance import check_provenance
 from pipeline.checks.tables import check_tables, together
 from pipeline.config import DedupConfig
@@ -22,7 +25,14 @@ from pipeline.errors import StageError
 SUMS = "SHA256SUMS"
 
 
-def verify(dist: Path, stories: DedupConfig, cache: Path | None = None) -> dict[str, int]:
+def verify(
+    dist: Path,
+    stories: DedupConfig,
+    cache: Path | None = None,
+    *,
+    place: Place = NOWHERE,
+    tell: Callable[[str], None] = lambda _: None,
+) -> dict[str, int]:
     """Check a release folder; return the rows of each of its configs.
 
     Args:
@@ -31,6 +41,8 @@ def verify(dist: Path, stories: DedupConfig, cache: Path | None = None) -> dict[
             one may be like.
         cache: Remembers what was found good of what comes along for evaluators. None leaves that
             out, as a build does: it takes seconds, and Inspect, which a build does not need.
+        place: What this machine knows beyond the folder: the sources, tombstones.
+        tell: Takes lines on what was checked, and on what could not be.
 
     Raises:
         StageError: A file is missing or altered, or something in the folder is not as
@@ -41,10 +53,13 @@ def verify(dist: Path, stories: DedupConfig, cache: Path | None = None) -> dict[
     check_joins(dist, tables)
     check_balance(dist, tables)
     check_provenance(dist, tables)
-    check_files(dist, tables)
+    check_files(dist)
     check_croissant(dist, tables)
     every = together(tables)
     _check_stories(dist, every["scenarios"], stories)
+    check_card(dist, tell)
+    check_canary(dist)
+    check_privacy(dist, place, tell)
     if cache is not None:
         check_evaluation(dist, cache)
     return {name: table.height for name, table in every.items()}

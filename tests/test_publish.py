@@ -64,7 +64,8 @@ def test_what_is_published_loads_by_name_equal_row_for_row(hub_world: HubWorld) 
             assert told == json.loads(json.dumps(rows_here(hub_world, config), default=str))
     head = repo.commits[repo.branches["main"]].files
     log = repo.data(head["CHANGELOG.md"]).decode()
-    assert log.startswith("# Changes\n\n## v0.1.0 (20")
+    assert log.startswith("# Changes\n<!-- VALACT CANARY ")
+    assert log.partition("\n\n")[2].startswith("## v0.1.0 (20")
     assert "- questions: 50 rows\n" in log
 
     # What was downloaded verifies, the changelog and the Hub's own files included.

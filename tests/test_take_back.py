@@ -102,6 +102,7 @@ def test_a_post_is_taken_back_from_everything_and_the_search_proves_it(
     assert released["scenario_id"].equals(after["scenario_id"])
     assert 3 not in slots_before(str(world.tmp / "dist")).scenarios
     assert "in slot 3." in (world.tmp / "dist" / "README.md").read_text()
+    assert world.run("verify").returncode == 0  # the card was written anew from what is left
     now = pl.read_parquet(next((world.tmp / "dist" / "data" / "questions").iterdir()))
     assert now.equals(kept.filter(pl.col("slot") != 3))
     loaded = world.script(

@@ -52,6 +52,7 @@ class Caller:
         self._endpoints = Endpoints()
         self.asked = self.replayed = 0
         self.returned: dict[str, Counter[str]] = {}
+        self._served: dict[str, set[str]] = {}
 
     def __enter__(self) -> Caller:
         self.ledger = self._stack.enter_context(Ledger(self._ledger_path))
@@ -136,12 +137,16 @@ class Caller:
             reply = self.ledger.find(key, errors=True)
             if reply is None:
                 raise StageError(f"{self._ledger_path}: {key} has no reply; this is a defect")
+            self._served.setdefault(name, set()).add(key)
             if reply.model_returned:
                 self.returned.setdefault(name, Counter())[reply.model_returned] += 1
             yield reply
 
     def notes(self) -> dict[str, object]:
-        """Return what a manifest says of the models: names that came back, and warnings."""
+        """Return what a manifest says of the models: names that came back, calls, and warnings.
+
+        Days and costs are those of the ledger, so that a replay says the same.
+        """
         returned = {name: dict(sorted(n.items())) for name, n in sorted(self.returned.items())}
         warnings = [
             f"models.{name}: the model changed in the middle of the build: "
@@ -149,7 +154,20 @@ class Caller:
             for name, counts in returned.items()
             if len(counts) > 1
         ]
-        return {"models_returned": returned, "warnings": warnings}
+        calls = {name: self._account(keys) for name, keys in sorted(self._served.items())}
+        return {"models_returned": returned, "calls": calls, "warnings": warnings}
+
+    def _account(self, keys: Iterable[str]) -> dict[str, object]:
+        found = [each for key in keys if (each := self.ledger.account(key)) is not None]
+        days = [day for day, *_ in found]
+        return {
+            "requests": len(found),
+            "first_day": min(days, default=""),
+            "last_day": max(days, default=""),
+            "prompt_tokens": sum(prompt for _, prompt, _, _ in found),
+            "completion_tokens": sum(completion for _, _, completion, _ in found),
+            "micro_usd": sum(micro for *_, micro in found),
+        }
 
 
 class _Session:

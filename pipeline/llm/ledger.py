@@ -235,6 +235,30 @@ class Ledger:
         ).fetchone()
         return Usage(*row)
 
+    def account(self, key: str) -> tuple[str, int, int, int] | None:
+        """Return the day (UTC), tokens and measured cost of the reply that `find` serves for `key`.
+
+        Money that was lost on the way (a killed build's reservations, replies that never came) is
+        not in it: it hangs on how a build went, not on what it made.
+
+        Returns:
+            (day, prompt tokens, completion tokens, micro-dollars); None if nothing came back.
+        """
+        row = self.db.execute(
+            "SELECT finished_utc, prompt_tokens, completion_tokens FROM attempt "
+            "WHERE key = ? AND outcome NOT IN (?, ?, ?) "
+            "ORDER BY outcome = 'ok' DESC, id DESC LIMIT 1",
+            (key, FAILED, PURGED, ERROR),
+        ).fetchone()
+        if row is None:
+            return None
+        (micro,) = self.db.execute(
+            "SELECT coalesce(max(s.micro_usd), 0) FROM reservation r "
+            "JOIN settlement s ON s.reservation = r.id WHERE r.key = ? AND s.kind = 'measured'",
+            (key,),
+        ).fetchone()
+        return str(row[0])[:10], int(row[1]), int(row[2]), int(micro)
+
     def outcomes(self) -> Counter[str]:
         """Return how many attempts ended in each outcome."""
         return Counter(

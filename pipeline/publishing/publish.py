@@ -16,6 +16,7 @@ import polars as pl
 from pipeline import schema
 from pipeline.artifacts import read_json
 from pipeline.build import load_table
+from pipeline.checks.privacy import NOWHERE, Place
 from pipeline.config import Config, DedupConfig
 from pipeline.errors import BadInputError, StageError
 from pipeline.gate import obstacles
@@ -104,7 +105,9 @@ def check_may_publish(config: Config, dist: Path) -> None:
         raise StageError(f"{config.build.name} may not be published: {'; '.join(found)}")
 
 
-def check_verified(dist: Path, stories: DedupConfig, cache: Path) -> dict[str, int]:
+def check_verified(
+    dist: Path, stories: DedupConfig, cache: Path, place: Place = NOWHERE
+) -> dict[str, int]:
     """Run `verify` on a folder, all of it; return the rows of each config.
 
     In a process of its own: it reads offline, which the client of a Hub cannot undo.
@@ -114,7 +117,7 @@ def check_verified(dist: Path, stories: DedupConfig, cache: Path) -> dict[str, i
     """
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(1, mp_context=context) as pool:
-        return pool.submit(verify, dist, stories, cache).result()
+        return pool.submit(verify, dist, stories, cache, place=place).result()
 
 
 def plan(config: Config, dist: Path, hub: Hub, tag: str = "", why: str = "") -> Plan:
@@ -157,7 +160,8 @@ def plan(config: Config, dist: Path, hub: Hub, tag: str = "", why: str = "") -> 
     name = version_text(version)
     day = datetime.now(UTC).date().isoformat()
     entry = f"## {name} ({day})\n\n{changelog_entry(found, last, why)}"
-    files = _with_changelog(mine, f"# Changes\n\n{entry}{history}".encode())
+    mark = config.release.canary  # before the first blank line: history begins after it
+    files = _with_changelog(mine, f"# Changes\n<!-- {mark} -->\n\n{entry}{history}".encode())
     changes = dict(_changes(files, at_head))
     if exists and set(changes) <= _WRITTEN_HERE and _is_committed(hub, name, at_head):
         changes = {}  # by a run that was interrupted before it could set the tag

@@ -153,7 +153,18 @@ def take_back_here(job: Job) -> Iterator[str]:
     """
     config, gone = job.config, job.target
     today = datetime.now(UTC).date().isoformat()
-    stones = [tombstones.Tombstone(post, "asked_for", today) for post in gone.posts]
+    made = Tables(job.workspace).get("rewrite.scenarios")
+    known = {row["post_id"]: row for row in made.iter_rows(named=True)}
+    stones = [
+        tombstones.Tombstone(
+            post,
+            "asked_for",
+            today,
+            known.get(post, {}).get("scenario_id", ""),
+            known.get(post, {}).get("body_sha256", ""),
+        )
+        for post in gone.posts
+    ]
     with locked(job.workspace, Path(config.build.dist)):
         new = tombstones.add(Path(config.source.tombstones), stones)
         yield f"{config.source.tombstones}: {new:,} new tombstones"

@@ -1,5 +1,6 @@
-"""First experiments, each one command: ``quick`` and ``probe-roleplay``."""
+"""First experiments, each one command: ``quick``, ``probe-roleplay`` and ``probe-canary``."""
 
+import json
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -40,6 +41,7 @@ def register(app: typer.Typer) -> None:
     """Adds the commands to ``app``."""
     app.command()(quick)
     app.command("probe-roleplay")(probe_roleplay)
+    app.command("probe-canary")(probe_canary)
 
 
 def quick(
@@ -116,6 +118,56 @@ def probe_roleplay(
         ),
         probe_lines,
     )
+
+
+def probe_canary(
+    data: _Data,
+    model: _Models,
+    base_url: _Url = None,
+    max_tokens: _Longest = None,
+    model_arg: Annotated[
+        list[str] | None, typer.Option("--model-arg", "-M", help="NAME=VALUE for the provider.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Verdicts and replies, as JSON.")] = False,
+) -> None:
+    """Show a model the first half of the canary: does it know the second?
+
+    Who does has read this release or a text that quotes it. Who does not may have read it too.
+    """
+    from valact_eval.canary import LONGEST, MEANING, halves, lines, probe
+    from valact_eval.data import load_canary
+    from valact_eval.models import parse_args
+
+    canary = halves(load_canary(data), data)
+    found = probe(
+        model,
+        canary,
+        base_url=base_url,
+        args=parse_args(model_arg or []),
+        max_tokens=max_tokens or LONGEST,
+    )
+    if as_json:
+        told = [
+            {
+                "model": one.model,
+                "verdict": one.verdict,
+                "meaning": MEANING[one.verdict],
+                "digits": one.digits,
+                "replies": one.replies,
+            }
+            for one in found
+        ]
+        print(json.dumps(told, indent=2, ensure_ascii=False))
+    else:
+        for one in found:
+            print("\n".join(lines(one)))
+    if faults := [one for one in found if one.error]:
+        print(
+            f"valact-eval: {faults[0].model}: some prompts had no reply: {faults[0].error}; "
+            "the same command asks again",
+            file=sys.stderr,
+        )
+        raise typer.Exit(INCOMPLETE)
 
 
 def quick_lines(one: "RespondentResult") -> Iterator[str]:

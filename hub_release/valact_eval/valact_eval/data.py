@@ -130,6 +130,26 @@ def load_release(source: str, split: str = TEST) -> Release:
     return Release(source, questions, values)
 
 
+def load_canary(source: str) -> str:
+    """Reads the canary that every row of a release's questions carries.
+
+    Args:
+        source: as for ``load_release``.
+
+    Raises:
+        ValactError: as ``load_release``; or rows carry none, or different ones.
+    """
+    if not Path(source).is_dir() and not _HUB_NAME.fullmatch(source):
+        raise ValactError(f"{source}: no such data folder; give a release folder or owner/name")
+    found = {str(row.get("canary") or "") for row in _rows(source)}
+    if len(found) != 1 or not next(iter(found)).strip():
+        raise ValactError(
+            f"{source}: its questions carry {len(found - {''})} canaries instead of one; "
+            "is it a built VALACT-15K release?"
+        )
+    return next(iter(found))
+
+
 @contextmanager
 def _quiet() -> Iterator[None]:
     """Keeps the loaders' own log lines and progress bars off the terminal."""
