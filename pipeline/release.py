@@ -89,8 +89,15 @@ def run(context: Context) -> Result:
         tables={},
         dropped=nothing,
         funnel=funnel.count("release", "scenario", slots.height, slots, nothing),
-        notes={"local_only": is_local_only(config)},
+        notes={"local_only": is_local_only(config), "lines": _told(slots)},
     )
+
+
+def _told(slots: pl.DataFrame) -> list[str]:
+    """Say how many scenarios each split has, where there is more than one."""
+    counts = dict(slots.filter(pl.col("scenario_id") != "").group_by("split").len().iter_rows())
+    told = (f"{split} {counts[split]:,}" for split in (*SPLITS, HELD_OUT) if split in counts)
+    return [f"scenarios by split: {', '.join(told)}"] if len(counts) > 1 else []
 
 
 def write_sums(dist: Path) -> None:

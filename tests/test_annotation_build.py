@@ -5,20 +5,26 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+import datasets
+import polars as pl
 import pytest
 
 from pipeline import build as runner
+from pipeline import schema
 from pipeline.annotation import store
 from pipeline.annotation.plan import load_plan
 from pipeline.annotation.rounds import all_items
 from pipeline.annotation.tables import DECISIONS
 from pipeline.config import Config
-from pipeline.errors import WaitingError
+from pipeline.dist import read_table
+from pipeline.errors import StageError, WaitingError
 from pipeline.stages import stage_names, stages_of
+from pipeline.verify import verify
 from tests import loopback_studio
 from tests.loopback_studio import KEY, studio_server
 from tests.simulated import simulate
 from tests.studio_office import TestOffice, answer_of, plan_text
+from tests.tamper import change
 
 World = Callable[..., Config]
 
@@ -47,6 +53,26 @@ def place_of(config: Config) -> Path:
 
 def card(config: Config) -> str:
     return (Path(config.build.dist) / "README.md").read_text(encoding="utf-8")
+
+
+def check_released_reviews(config: Config, said: pl.DataFrame) -> None:
+    """Reviews are released as pseudonyms gave them: of released actions, and no free text."""
+    dist = Path(config.build.dist)
+    rows = read_table(dist, "reviews")
+    assert rows.columns == [*schema.RELEASED_REVIEWS, "canary"]
+    actions = set(read_table(dist, "actions")["action_id"])
+    mine = said.filter(pl.col("action_id").is_in(list(actions)))
+    assert 0 < rows.height == mine.height < said.height  # gold items stay secret
+    assert set(rows["kind"]) <= {"sample", "active", "adjudication"}
+    assert set(rows["annotator"]) == {"expert-1", "expert-2", "expert-3"}
+    told = dict(rows.select("review_id", "first_value").iter_rows())
+    assert told == dict(mine.select("review_id", "first_value").iter_rows())
+    loaded = datasets.load_dataset(str(dist), "reviews", split="test")
+    assert loaded.num_rows == rows.height
+    assert verify(dist, config.dedup)["reviews"] == rows.height
+    change(dist, "reviews", lambda table: table.with_columns(action_id=pl.lit("a_x")))
+    with pytest.raises(StageError, match=r"reviews\.action_id: 1 ids without a partner"):
+        verify(dist, config.dedup)
 
 
 def actions_of(plan: list[runner.Plan]) -> dict[str, str]:
@@ -87,6 +113,7 @@ def test_a_build_waits_for_reviews_by_csv(
     sample = said.filter(kind="sample").height
     assert f"of {sample:,} blind reviews of" in shown
     assert actions_of(runner.plan(config)) == dict.fromkeys(names, "skip")
+    check_released_reviews(config, said)
     decided = runner.load_table(Path(config.build.workspace), "adjudicate.decisions")
     assert dict(decided.schema) == DECISIONS
     assert (Path(config.build.workspace) / "adjudicate" / "report.html").is_file()

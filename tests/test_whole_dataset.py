@@ -7,13 +7,17 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 import pytest
 
 from pipeline import balance, compose, generate
 from pipeline.config import Config
 from pipeline.config_file import load
+from pipeline.dist import table_path
 from pipeline.stage import Context
 from pipeline.values import value_ids
+from pipeline.verify import verify
+from tests import whole
 from tests.conftest import DEMO
 from tests.loopback import ChatServer
 from tests.synthetic import candidates, reply
@@ -64,3 +68,20 @@ def test_three_thousand_scenarios_become_fifteen_thousand_balanced_questions(
     for kind, span in counted.counts.items():
         if kind != "mixture":  # it cannot be even
             assert span.least == span.most == span.even, kind
+
+
+@pytest.mark.slow
+def test_a_release_of_three_thousand_scenarios_verifies_in_time(
+    overrides: dict[str, Any], server: ChatServer, tmp_path: Path
+) -> None:
+    server.reply = reply
+    more = {"select.scenarios": SCENARIOS, "release.dev_slots_per_domain": 24}
+    config = load(DEMO, overrides | whole.OVERRIDES | more)
+    dist = whole.build(config, tmp_path / "whole") / "dist"
+    begun = time.monotonic()
+    rows = verify(dist, config.dedup, tmp_path / "cache")
+    seconds = time.monotonic() - begun
+    size = sum(path.stat().st_size for path in dist.rglob("*") if path.is_file())
+    print(f"verify: {rows} in {seconds:.1f} s; {size:,} bytes")
+    assert rows["questions"] == rows["selection"] == 5 * SCENARIOS
+    assert pl.read_parquet(table_path(dist, "questions", "dev")).height == 5 * 120
