@@ -18,7 +18,7 @@ from pipeline.dist import table_path
 from pipeline.errors import StageError
 from pipeline.verify import SUMS, verify
 from tests.loopback import ChatServer
-from tests.tamper import change, reseal
+from tests.tampered import change, reseal
 
 ROWS = {"questions": 50, "selection": 50, "adoption": 50, "scenarios": 10, "actions": 200}
 

@@ -32,7 +32,7 @@ from tests import whole
 from tests.conftest import DEMO, SECRET, tiny
 from tests.loopback import chat_server
 from tests.synthetic import reply
-from tests.tamper import change, change_file, change_json, change_parquet, reseal
+from tests.tampered import change, change_file, change_json, change_parquet, reseal
 
 PER_DOMAIN = {"release.dev_slots_per_domain": 12, "release.held_out_slots_per_domain": 12}
 STORIES = DedupConfig(embedding_model="")
