@@ -153,7 +153,7 @@ def _write_tables(
     dist: Path, tables: Mapping[str, pl.DataFrame], splits: Mapping[str, pl.DataFrame]
 ) -> dict[str, dict[str, str]]:
     """Write each table's splits, but for empty ones; return their paths below the folder."""
-    return {
+    files = {
         name: {
             split: write_table(dist, name, rows, split)
             for split, slots in splits.items()
@@ -161,6 +161,7 @@ def _write_tables(
         }
         for name, table in tables.items()
     }
+    return {name: paths for name, paths in files.items() if paths}
 
 
 def _write_documents(dist: Path) -> None:

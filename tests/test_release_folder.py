@@ -22,7 +22,7 @@ from pipeline.artifacts import folder_digest, read_json
 from pipeline.balance import balance
 from pipeline.config import Config, DedupConfig
 from pipeline.config_file import load
-from pipeline.dist import TABLES, configs_of, read_table, table_path
+from pipeline.dist import TABLES, configs_of, head, read_table, table_path, write_table
 from pipeline.errors import BadInputError, StageError
 from pipeline.schema import CALLS
 from pipeline.splits import with_splits
@@ -131,6 +131,22 @@ def test_the_cards_head_tells_types_and_sizes(cut: Path) -> None:
     stream = datasets.load_dataset(str(place), split="dev", streaming=True)
     assert stream.features["options"] == datasets.List(datasets.Value("string"))
     assert len(list(stream)) == 300
+
+
+def test_a_table_that_only_some_releases_have_may_be_of_one_split(tmp_path: Path) -> None:
+    row = pl.DataFrame({"review_id": ["r"], "scenario_id": ["s"], "naturalness": [None]})
+    table = row.cast({"naturalness": pl.Int64})
+    assert "reviews" not in configs_of(tmp_path)
+    path = write_table(tmp_path, "reviews", table, "dev")
+    assert "reviews" in configs_of(tmp_path)
+    assert read_table(tmp_path, "reviews").equals(table)
+    told = yaml.safe_load(head(tmp_path, {"reviews": {"dev": path}}))
+    assert told["dataset_info"][0]["splits"][0]["num_examples"] == 1
+    with pytest.raises(StageError, match="has no split test"):
+        table_path(tmp_path, "reviews")
+    write_table(tmp_path, "questions", table, "dev")
+    with pytest.raises(StageError, match="holds 0 files of the table 'questions' instead of one"):
+        read_table(tmp_path, "questions")
 
 
 def test_calls_are_told_once_with_tokens_and_cost(cut: Path) -> None:
@@ -276,6 +292,13 @@ def empty_slot(dist: Path) -> None:
         change(dist, name, lambda t: t.filter(pl.col("scenario_id") != gone))
 
 
+def hide(dist: Path) -> None:
+    """Put a table into the folder that no config names."""
+    path = table_path(dist, "questions")
+    shutil.copyfile(path, path.with_name("held_out-0.parquet"))
+    reseal(dist)
+
+
 def declare(dist: Path) -> None:
     """The same, and the hole is declared."""
     gone = pl.read_parquet(table_path(dist, "scenarios"))["scenario_id"][0]
@@ -299,6 +322,7 @@ def ask_for_another(tasks: str) -> str:
 
 TAMPERED: list[tuple[Callable[[Path], None], str]] = [
     # config and splits
+    (hide, "held_out-0.parquet: belongs to no config and split"),
     (lambda d: drop(d, "data/adoption/test-*"), "holds 0 files of the table 'adoption'"),
     (
         lambda d: change_file(d, "README.md", rename_adoption),

@@ -20,8 +20,13 @@ def check_tables(dist: Path) -> dict[str, dict[str, pl.DataFrame]]:
     """Load all configs as a user would; return their rows by config and split.
 
     Raises:
-        StageError: A config does not load, differs from its files, or names a row twice.
+        StageError: A config does not load, differs from its files, or names a row twice; or a
+            file is of no config.
     """
+    known = {p for name in configs_of(dist) for p in table_paths(dist, name).values()}
+    for path in sorted(each for each in (dist / "data").rglob("*") if each.is_file()):
+        if path not in known:
+            raise StageError(f"{path}: belongs to no config and split of a release; remove it")
     tables = {name: _load(dist, name) for name in configs_of(dist)}
     if not tables["questions"]["test"].height:
         raise StageError(f"{dist}: holds no question")
