@@ -20,13 +20,13 @@ from pipeline.checks import names, texts
 from pipeline.checks.privacy import NOWHERE, Place, check_privacy
 from pipeline.config import DedupConfig
 from pipeline.config_file import load
-from pipeline.dist import SLOTS, table_path
+from pipeline.dist import SLOTS, configs_of, table_path
 from pipeline.errors import StageError
 from pipeline.tombstones import Tombstone
 from pipeline.verify import verify
 from tests.conftest import DEMO, SECRET, tiny
 from tests.loopback import chat_server
-from tests.tampered import edit_json, edit_table, reseal, with_cell
+from tests.tampered import change, edit_json, edit_table, with_cell
 from tests.test_rewrite import ANY_LIKENESS, RETOLD, situation
 
 
@@ -110,17 +110,18 @@ def test_the_whole_verification_finds_it_even_with_card_and_checksums_renewed(
     dist: Path, case: tuple[str, str, Any, str]
 ) -> None:
     table, column, edit, said = case
-    edit_table(dist, table, with_cell(column, 7, edit))
-    if table == "actions":  # its question has to say the same, or another check comes first
-        changed = pl.read_parquet(table_path(dist, table)).row(7, named=True)
-        offered = pl.read_parquet(table_path(dist, "questions"))["option_ids"].to_list()
-        row = next(i for i, ids in enumerate(offered) if changed["action_id"] in ids)
-        at = offered[row].index(changed["action_id"])
-        with_action = with_cell(
-            "options", row, lambda cell: [*cell[:at], changed["action"], *cell[at + 1 :]]
+    old = pl.read_parquet(table_path(dist, table))[column][7]
+
+    def everywhere(rows: pl.DataFrame) -> pl.DataFrame:
+        new = edit(old) if callable(edit) else edit
+        text = pl.element().str.replace_all(old, new, literal=True)
+        return rows.with_columns(
+            pl.col(pl.String).str.replace_all(old, new, literal=True),
+            pl.col(pl.List(pl.String)).list.eval(text),
         )
-        edit_table(dist, "questions", with_action)
-    reseal(dist, card=True)
+
+    for name in configs_of(dist):
+        change(dist, name, everywhere)
     with pytest.raises(StageError, match=said.replace("(", r"\(")):
         verify(dist, DedupConfig())
 

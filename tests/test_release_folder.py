@@ -305,6 +305,7 @@ def declare(dist: Path) -> None:
     empty_slot(dist)
     blank = pl.col("scenario_id").replace(gone, "")
     change_parquet(dist, "provenance/slots.parquet", lambda t: t.with_columns(blank))
+    reseal(dist, card=True)
 
 
 def rename_adoption(card: str) -> str:
