@@ -177,7 +177,7 @@ def write_provenance(
         write_json({**manifest, **canary}, folder / "manifests" / f"{name}.json")
     write_parquet(calls(config, tables, manifests, slots), dist / CALLS)
     write_json({**lock(config, manifests), **canary}, dist / LOCK)
-    # Byte for byte: the manifests and the calls name them by hash.
+    # The manifests and the calls name them by hash, which the canary's line is no part of.
     (folder / "prompts").mkdir()
     for path in sorted(PROMPTS.iterdir()):
         if path.suffix in {".md", ".toml"}:
