@@ -6,7 +6,6 @@ import logging
 import os
 import platform
 from collections.abc import Callable, Iterable, Iterator, Sized
-from functools import cache
 from importlib.metadata import version
 from typing import Any, TypeVar
 
@@ -188,13 +187,14 @@ def _connect() -> None:
 def _check_nodes() -> None:
     """Check that every machine computes the same: one result may not hang on where it was made."""
     mine = fingerprint()
-    check = ray.remote(fingerprint).options(num_cpus=0, max_retries=0)
+    check = ray.remote(fingerprint)
     for node in ray.nodes():
         if not node["Alive"]:
             continue
         where = NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)
         try:
-            theirs = ray.get(check.options(scheduling_strategy=where).remote(), timeout=_WAIT_S)
+            asked = check.options(num_cpus=0, max_retries=0, scheduling_strategy=where).remote()
+            theirs = ray.get(asked, timeout=_WAIT_S)
         except ray.exceptions.RayError as error:
             what = " ".join(str(_cause(error)).split())[-200:]
             raise BadInputError(
@@ -209,7 +209,6 @@ def _check_nodes() -> None:
                 )
 
 
-@cache
 def fingerprint() -> dict[str, str]:
     """Return what decides a result beside the data, by name."""
     files = sorted((ROOT / "pipeline").rglob("*.py"))
