@@ -138,9 +138,14 @@ class Local:
         if self.processes == 1:
             for item in items:
                 try:
-                    yield function(item, *shared)
+                    result = function(item, *shared)
+                except (OSError, MemoryError):
+                    raise
                 except Exception as error:
+                    if self.partitions == 1:
+                        raise
                     raise failure(label, item, error) from error
+                yield result
             return
         yield from self._in_processes(label, partial(_shared_last, function, shared), items)
 
