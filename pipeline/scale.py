@@ -11,9 +11,8 @@ import multiprocessing
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sized
 from concurrent.futures import Future, ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cache, partial
 from itertools import pairwise
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -152,14 +151,10 @@ class Local:
     def _in_processes(
         self, label: str, function: Callable[[Any], Given], items: Iterable[Any]
     ) -> Iterator[Given]:
-        # Not forked: a copy of a process with threads may wait for a lock for ever.
-        context = multiprocessing.get_context("spawn")
         todo = iter(items)
         running: deque[tuple[Any, Future[Given]]] = deque()
-        with (
-            task(label, len(items) if isinstance(items, Sized) else 0) as progress,
-            ProcessPoolExecutor(self.processes, mp_context=context) as pool,
-        ):
+        pool = _pool(self.processes)
+        with task(label, len(items) if isinstance(items, Sized) else 0) as progress:
             while True:
                 for item in todo:
                     running.append((item, pool.submit(function, item)))
@@ -170,9 +165,9 @@ class Local:
                 item, future = running.popleft()
                 try:
                     result = future.result()
-                except (Exception, BrokenProcessPool) as error:
-                    for _, other in running:
-                        other.cancel()
+                except Exception as error:
+                    _pool.cache_clear()
+                    pool.shutdown(cancel_futures=True)
                     raise failure(label, item, error) from error
                 progress.advance()
                 yield result
@@ -193,7 +188,7 @@ class Local:
                 for (bucket,), rows in frame.partition_by(BUCKET, as_dict=True).items():
                     folder = Path(name, str(bucket))
                     folder.mkdir(exist_ok=True)
-                    rows.drop(BUCKET).write_parquet(folder / f"{number}.parquet")
+                    rows.drop(BUCKET).write_ipc(folder / f"{number}.arrow")
                     known.add(int(bucket))
             folders = [str(Path(name, str(bucket))) for bucket in sorted(known)]
             yield from self.map(label, partial(_reduced, reduce), folders, *shared)
@@ -276,10 +271,16 @@ class Spool:
         return [part for path in self._files for part in parts_of(path, 1)]
 
 
+@cache
+def _pool(processes: int) -> ProcessPoolExecutor:
+    # Not forked: a copy of a process with threads may wait for a lock for ever.
+    return ProcessPoolExecutor(processes, mp_context=multiprocessing.get_context("spawn"))
+
+
 def _shared_last(function: Callable[..., Given], shared: Iterable[Any], item: Any) -> Given:
     return function(item, *shared)
 
 
 def _reduced(reduce: Callable[..., Given], folder: str, *shared: Any) -> Given:
-    files = sorted(Path(folder).glob("*.parquet"), key=lambda path: int(path.stem))
-    return reduce(pl.concat([pl.read_parquet(file) for file in files]), *shared)
+    files = sorted(Path(folder).glob("*.arrow"), key=lambda path: int(path.stem))
+    return reduce(pl.concat([pl.read_ipc(file) for file in files]), *shared)
