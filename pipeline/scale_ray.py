@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import platform
+import socket
 from collections.abc import Callable, Iterable, Iterator, Sized
 from importlib.metadata import version
 from typing import Any, TypeVar
@@ -27,6 +28,7 @@ _RETRIES = 3  # of a partition, by Ray, where a machine, a process or a file fai
 _AT_ONCE = 2  # partitions a processor that are on their way or wait to be taken
 _PARTS = 4  # a processor, where the configuration says nothing
 _WAIT_S = 60.0
+_ANSWER_S = 10.0
 _END = object()
 
 
@@ -169,12 +171,15 @@ def _connect() -> None:
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
         options: dict[str, Any] = {} if address else {"include_dashboard": False}
         try:
+            if address and address != "auto":  # Ray itself would try for minutes
+                host, _, port = address.rpartition(":")
+                socket.create_connection((host, int(port)), timeout=_ANSWER_S).close()
             ray.init(address, log_to_driver=False, logging_level=logging.ERROR, **options)
         except (ConnectionError, RuntimeError, ValueError, OSError) as error:
             what = " ".join(str(error).split())[:200]
             raise BadInputError(
                 f"RAY_ADDRESS={address or ''}: no Ray cluster answers ({what}); start one by "
-                "`ray start --head`, or unset it to use this machine"
+                "`ray start --head`, give its host:port, or unset RAY_ADDRESS to use this machine"
             ) from None
     context = ray.data.DataContext.get_current()
     context.enable_progress_bars = False

@@ -97,7 +97,7 @@ class Meanings:
 
 
 def _pairs(
-    fresh: Vectors, everyone: Vectors, before: int, threshold: float, engine: Engine
+    fresh: Vectors, everyone: Vectors, before: int, threshold: float, engine: Engine = LOCAL
 ) -> npt.NDArray[np.int64]:
     """Return pairs (row of `fresh`, row of `everyone`), each once; `fresh` is its end.
 
