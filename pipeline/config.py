@@ -234,10 +234,13 @@ class BudgetConfig:
     Attributes:
         cap_usd: The most that this build's ledger may ever commit; 0 pays for nothing.
         prices: TOML file of prices, relative to the working folder.
+        shard: "K/N" asks only the K-th (from 0) of N parts of the requests, by their keys, as one
+            of N builds with a ledger and a cap each (docs/scale.md); "" asks all.
     """
 
     cap_usd: Annotated[float, Field(ge=0)] = 0.0
     prices: str = "configs/prices.toml"
+    shard: Annotated[str, Field(pattern=r"^([0-9]{1,4}/[1-9][0-9]{0,3})?$")] = ""
 
 
 @dataclass(frozen=True, config=STRICT)

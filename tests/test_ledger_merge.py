@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -13,7 +13,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.errors import BadInputError
+from pipeline import build as runner
+from pipeline.artifacts import folder_digest, sha256_text
+from pipeline.config import Config
+from pipeline.errors import BadInputError, WaitingError
 from pipeline.llm.audit import verify_ledger
 from pipeline.llm.batch_book import BatchBook, Settled
 from pipeline.llm.ledger import Ledger, Money
@@ -21,8 +24,9 @@ from pipeline.llm.merge import merge_ledgers
 from pipeline.llm.prices import Charge
 from pipeline.llm.purge import purge
 from pipeline.llm.reply import Reply, without_answer
-from pipeline.llm.request import Request
+from pipeline.llm.request import KEY_TAG, Request, in_shard
 from tests.conftest import command
+from tests.loopback import ChatServer
 
 CAP = 10**9
 
@@ -215,6 +219,47 @@ def test_what_cannot_be_merged_is_said_in_one_line(tmp_path: Path) -> None:
     with pytest.raises(BadInputError, match=r"one: 1 problems, .* another key"):
         merge_ledgers([one], tmp_path / "all")
     assert not list(tmp_path.glob(".*")) + list(tmp_path.glob("all*"))
+
+
+def test_shards_of_a_build_make_the_release_that_one_build_makes(
+    world: Callable[..., Config], server: ChatServer, tmp_path: Path
+) -> None:
+    one = world(build__ledger=str(tmp_path / "one.sqlite"), build__dist=str(tmp_path / "dist1"))
+    runner.build(one)
+    asked = len(server.bodies)
+    shards = [
+        world(
+            build__ledger=str(tmp_path / f"shard{n}.sqlite"),
+            build__workspace=str(tmp_path / f"work{n}"),
+            budget__shard=f"{n}/3",
+        )
+        for n in range(3)
+    ]
+    for shard in shards:
+        with pytest.raises(WaitingError, match=r"shard ./3: .* belong to other shards"):
+            runner.build(shard)
+    assert len(server.bodies) == 2 * asked  # each request by one shard
+    merged = merge_ledgers([Path(s.build.ledger) for s in shards], tmp_path / "merged.sqlite")
+    assert merged.requests == asked
+    assert merged.repeated == 0
+    again = world(
+        build__ledger=str(tmp_path / "merged.sqlite"),
+        build__workspace=str(tmp_path / "again"),
+        build__dist=str(tmp_path / "dist2"),
+    )
+    runner.build(again, replay_only=True)
+    assert folder_digest(Path(one.build.dist)) == folder_digest(Path(again.build.dist))
+    with pytest.raises(BadInputError, match=r"budget\.shard: 3/3 is none of 3 shards"):
+        world(budget__shard="3/3")
+
+
+@given(st.integers(0, 2**64), st.integers(1, 9999))
+def test_every_key_is_in_one_shard(number: int, count: int) -> None:
+    key = f"{KEY_TAG}:{sha256_text(str(number))}"
+    assert sum(in_shard(key, f"{k}/{count}") for k in range(min(count, 50))) <= 1
+    place = int(key.removeprefix("r1:")[:8], 16) * count // 2**32
+    assert in_shard(key, f"{place}/{count}")
+    assert in_shard(key, "")
 
 
 answers = st.sampled_from(["ok", "failed", "empty", "refused"])
