@@ -93,6 +93,7 @@ def _stages(engine: str, source: Path) -> dict[str, Any]:
         place = Path(name, "build")
         for stage in STAGES:
             found[stage] = json.loads((place / stage / "run.json").read_text())["seconds"]
+            found[f"{stage}_kept"] = build.load_funnel(place, stage).kept
         manifests = {s: json.loads((place / s / "manifest.json").read_text()) for s in STAGES}
         found["files"] = build.sha256_text(json.dumps(manifests, sort_keys=True))[:12]
     found["peak_mb"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024

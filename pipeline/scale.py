@@ -55,6 +55,16 @@ class Part:
             return self.frame
         return pl.scan_parquet(self.path).slice(self.start, self.rows).collect()
 
+    def halves(self) -> list[Part]:
+        """Return the part in two; it has several rows."""
+        middle = self.rows // 2
+        cuts = [(0, middle), (middle, self.rows - middle)]
+        frame = self.frame
+        return [
+            Part(self.path, self.start + at, rows, None if frame is None else frame[at : at + rows])
+            for at, rows in cuts
+        ]
+
     def __str__(self) -> str:
         """Return the file and the rows, for people."""
         return f"{self.path or 'table'}, rows {self.start:,} to {self.start + self.rows:,}"
@@ -86,7 +96,12 @@ class Engine(Protocol):
         """Parts that tables are cut into."""
 
     def map(
-        self, label: str, function: Callable[..., Given], items: Iterable[Any], *shared: Any
+        self,
+        label: str,
+        function: Callable[..., Given],
+        items: Iterable[Any],
+        *shared: Any,
+        lost: Callable[[Part], Given] | None = None,
     ) -> Iterator[Given]:
         """Yield function(item, *shared) of each item, in the order of the items.
 
@@ -95,6 +110,8 @@ class Engine(Protocol):
             function: Pure; from a module, so that other processes find it.
             items: Parts, frames, or other things of one partition.
             shared: What every call is given.
+            lost: What is yielded for a part of one row that kills its process; a larger part that
+                does is halved. Without it such a part is an error.
 
         Raises:
             PipelineError: What the function raised; or a partition failed, which is named.
@@ -131,9 +148,14 @@ class Local:
     name: str = field(default="local", init=False)
 
     def map(
-        self, label: str, function: Callable[..., Given], items: Iterable[Any], *shared: Any
+        self,
+        label: str,
+        function: Callable[..., Given],
+        items: Iterable[Any],
+        *shared: Any,
+        lost: Callable[[Part], Given] | None = None,
     ) -> Iterator[Given]:
-        """See Engine."""
+        """See Engine; what kills a process here ends the build."""
         if self.processes == 1:
             for item in items:
                 try:

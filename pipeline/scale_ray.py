@@ -17,7 +17,7 @@ from ray.data.context import ShuffleStrategy
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from pipeline.artifacts import sha256_file, sha256_text
-from pipeline.errors import BadInputError, PipelineError
+from pipeline.errors import BadInputError, PipelineError, StageError
 from pipeline.paths import ROOT
 from pipeline.progress import task
 from pipeline.scale import BUCKET, Part, failure
@@ -51,7 +51,12 @@ class Ray:
         _check_nodes()
 
     def map(
-        self, label: str, function: Callable[..., Given], items: Iterable[Any], *shared: Any
+        self,
+        label: str,
+        function: Callable[..., Given],
+        items: Iterable[Any],
+        *shared: Any,
+        lost: Callable[[Part], Given] | None = None,
     ) -> Iterator[Given]:
         """See scale.Engine."""
         given = [_put(value) for value in shared]
@@ -62,6 +67,7 @@ class Ray:
         waiting: dict[ray.ObjectRef, int] = {}
         done: dict[int, ray.ObjectRef] = {}
         names: dict[int, str] = {}
+        parts: dict[int, Part] = {}
         begun = next_one = 0
         more = True
         with task(label, len(items) if isinstance(items, Sized) else 0) as progress:
@@ -74,12 +80,20 @@ class Ray:
                         break
                     waiting[call.remote(function, item, *given)] = begun
                     names[begun] = str(item) if isinstance(item, Part | str) else ""
+                    if lost and isinstance(item, Part):
+                        parts[begun] = item
                     begun += 1
                 while next_one in done:
-                    result = _result(label, names.pop(next_one), done.pop(next_one))
+                    name, ref = names.pop(next_one), done.pop(next_one)
+                    part = parts.pop(next_one, None)
+                    try:
+                        yield _result(label, name, ref)
+                    except _DeadError:
+                        if part is None or lost is None:
+                            raise
+                        yield from self._by_halves(label, function, part, given, lost)
                     progress.advance()
                     next_one += 1
-                    yield result
                 if not more and next_one == begun:
                     return
                 if waiting:
@@ -87,6 +101,21 @@ class Ray:
                     if not ended:
                         progress.advance(0, _situation())
                     done |= {waiting.pop(ref): ref for ref in ended}
+
+    def _by_halves(
+        self,
+        label: str,
+        function: Callable[..., Given],
+        part: Part,
+        given: list[ray.ObjectRef],
+        lost: Callable[[Part], Given],
+    ) -> Iterator[Given]:
+        """Do a part again that killed every process it was given to; look for the row to blame."""
+        if part.rows == 1:
+            yield lost(part)
+            return
+        for half in part.halves():
+            yield from self.map(label, function, [half], *given, lost=lost)
 
     def shuffle(
         self,
@@ -123,6 +152,10 @@ class Ray:
             yield from results
 
 
+class _DeadError(StageError):
+    """A partition took its process with it, as often as it was tried."""
+
+
 def _put(value: Any) -> ray.ObjectRef:
     return value if isinstance(value, ray.ObjectRef) else ray.put(value)
 
@@ -148,6 +181,8 @@ def _by_bucket(block: Any, reduce: Callable[..., Given], *shared: Any) -> list[G
 def _result(label: str, name: str, ref: ray.ObjectRef) -> Any:
     try:
         fine, result = ray.get(ref)
+    except (ray.exceptions.WorkerCrashedError, ray.exceptions.OutOfMemoryError) as error:
+        raise _DeadError(str(failure(label, name, error))) from error
     except ray.exceptions.RayError as error:
         raise failure(label, name, _cause(error)) from error
     if not fine:

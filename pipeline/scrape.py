@@ -22,7 +22,7 @@ from pipeline.sources.authors import Authors, author_key
 from pipeline.sources.dump import dump_lines, read_dump, read_lines
 from pipeline.sources.export import kind_of, read_export
 from pipeline.sources.mapping import load_mapping, load_mappings
-from pipeline.sources.post import BadLine, Wanted
+from pipeline.sources.post import ERROR, BadLine, Wanted
 from pipeline.stage import Context, Result
 
 _PLACE = ("source_file", "source_line")
@@ -138,7 +138,8 @@ def _wanted(config: Config, authors: Authors, all_subreddits: bool = False) -> W
 
 
 def _lost_row(name: str, line: BadLine) -> dict[str, str | None]:
-    return schema.dropped_row(f"{name}:{line.line}", None, line.reason, line.detail)
+    found = schema.dropped_row(f"{name}:{line.line}", None, line.reason, line.detail)
+    return found | {"outcome": "failed"} if line.reason == ERROR else found
 
 
 @dataclass

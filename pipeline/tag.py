@@ -75,7 +75,7 @@ def run(context: Context) -> Result:
     posts = context.parts("scrape.posts")
     kept = context.spool("posts", schema.TAGGED)
     lost = context.spool(DROPPED_TABLE, schema.DROPPED)
-    for tags, failed in context.engine.map("tag", _tag_part, posts):
+    for tags, failed in context.engine.map("tag", _tag_part, posts, lost=_lost):
         kept.add(tags)
         lost.add(failed)
     entered = sum(part.rows for part in posts)
@@ -99,13 +99,21 @@ def _tagged_or_failed(posts: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
         if posts.is_empty() or isinstance(error, MemoryError):
             raise
         if posts.height == 1:
-            row, what = posts.row(0, named=True), type(error).__name__
-            failed = schema.dropped_row(row["post_id"], row["domain"], "error", what)
-            lost = schema.frame([failed | {"outcome": "failed"}], schema.DROPPED)
-            return pl.DataFrame(schema=schema.TAGGED), lost
+            return _failed(posts, type(error).__name__)
     middle = posts.height // 2
     halves = [_tagged_or_failed(half) for half in (posts[:middle], posts[middle:])]
     return pl.concat([kept for kept, _ in halves]), pl.concat([gone for _, gone in halves])
+
+
+def _lost(part: Part) -> tuple[pl.DataFrame, pl.DataFrame]:
+    return _failed(part.read(), "the process died")
+
+
+def _failed(post: pl.DataFrame, why: str) -> tuple[pl.DataFrame, pl.DataFrame]:
+    row = post.row(0, named=True)
+    lost = schema.dropped_row(row["post_id"], row["domain"], "error", why)
+    rows = schema.frame([lost | {"outcome": "failed"}], schema.DROPPED)
+    return pl.DataFrame(schema=schema.TAGGED), rows
 
 
 def tagged(posts: pl.DataFrame) -> pl.DataFrame:

@@ -154,6 +154,17 @@ def _dies(part: Any) -> int:
     return int(part.rows)
 
 
+def _numbers(part: Any) -> list[int]:
+    numbers: list[int] = part.read()["n"].to_list()
+    if 7 in numbers:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return numbers
+
+
+def _without(part: Any) -> list[int]:
+    return [-int(part.read()["n"].item())]
+
+
 def _wrong(part: Any) -> int:
     raise ValueError("what is wrong")
 
@@ -171,6 +182,18 @@ def test_a_partition_that_fails_names_its_file(
         list(engine.map("count", _wrong, parts_of(path, 2)))
     with pytest.raises(StageError, match=r"count \(.*table\.parquet, rows 5 to 10\): Worker"):
         list(engine.map("count", _dies, parts_of(path, 2)))
+
+
+def test_a_row_that_kills_its_process_is_lost_alone(
+    machines: Callable[[int], Machines], tmp_path: Path
+) -> None:
+    from pipeline.scale_ray import Ray
+
+    machines(0)
+    path = tmp_path / "table.parquet"
+    pl.DataFrame({"n": range(10)}).write_parquet(path)
+    found = Ray(2).map("numbers", _numbers, parts_of(path, 2), lost=_without)
+    assert [n for numbers in found for n in numbers] == [0, 1, 2, 3, 4, 5, 6, -7, 8, 9]
 
 
 def test_a_cluster_that_does_not_answer_is_said_in_one_line(

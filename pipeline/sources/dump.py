@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from pipeline.errors import BadInputError
-from pipeline.sources.post import BadLine, Submission, Wanted, row
+from pipeline.sources.post import ERROR, BadLine, Submission, Wanted, row
 from pipeline.sources.unpack import blocks, lines
 
 
@@ -64,7 +64,14 @@ def read_lines(
             except (ValueError, RecursionError) as error:
                 yield bad_json(line, number, error)
             else:
-                yield row(post, name, number, wanted)
+                yield _row(post, name, number, wanted)
+
+
+def _row(post: Submission, name: str, number: int, wanted: Wanted) -> dict[str, Any] | BadLine:
+    try:
+        return row(post, name, number, wanted)
+    except Exception as error:  # one line of millions must not end the reading
+        return BadLine(number, ERROR, type(error).__name__)
 
 
 def bad_json(line: bytes, number: int, error: Exception) -> BadLine:
