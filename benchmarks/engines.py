@@ -2,8 +2,9 @@
 
 Two kinds of work over the posts of a dump: `tag`, which stays in its partition, and `sort`, which
 moves every row (by post id, as stage scrape does it). Each engine runs in a process of its own,
-with two processors and eight partitions, and tells its seconds without and with its start. Then
-whole builds up to `dedup`, without embeddings, in one process and on Ray (`stages`).
+with two processors and eight partitions, and tells the seconds of its start and of each work. Then
+whole builds up to `dedup` in one process and on Ray (`stages`): without embeddings, or by `--pool N`
+with those of N posts a domain. `files` is a hash over all keys and files of the build.
 """
 
 from __future__ import annotations
@@ -30,20 +31,22 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("source", type=Path)
     parser.add_argument("--only", nargs="*", default=[*ENGINES, "stages"])
+    parser.add_argument("--pool", type=int, default=0)
     parser.add_argument("--one", default="", help=argparse.SUPPRESS)
     parser.add_argument("--posts", type=Path, help=argparse.SUPPRESS)
     chosen = parser.parse_args()
     if chosen.one:
-        print(json.dumps(_measure(chosen.one, chosen.posts, chosen.source)))
+        print(json.dumps(_measure(chosen.one, chosen.posts, chosen.source, chosen.pool)))
         return
     with tempfile.TemporaryDirectory() as name:
         posts = Path(name, "posts.parquet")
-        _read(chosen.source, posts)
+        if set(chosen.only) & set(ENGINES):
+            _read(chosen.source, posts)
         for engine in chosen.only:
             for one in ("local", "ray") if engine == "stages" else (engine,):
                 kind = f"stages-{one}" if engine == "stages" else one
                 call = [sys.executable, "-m", "benchmarks.engines", str(chosen.source)]
-                call += ["--one", kind, "--posts", str(posts)]
+                call += ["--one", kind, "--posts", str(posts), "--pool", str(chosen.pool)]
                 done = subprocess.run(call, capture_output=True, text=True, check=False)
                 last = done.stdout.strip().splitlines()[-1:] or [done.stderr[-500:]]
                 print(f"{kind:<16} {last[0]}", flush=True)
@@ -58,9 +61,9 @@ def _read(source: Path, posts: Path) -> None:
     write_parquet(read_posts([source], config, all_subreddits=True).posts, posts)
 
 
-def _measure(kind: str, posts: Path, source: Path) -> dict[str, Any]:
+def _measure(kind: str, posts: Path, source: Path, pool: int) -> dict[str, Any]:
     if kind.startswith("stages-"):
-        return _stages(kind.removeprefix("stages-"), source)
+        return _stages(kind.removeprefix("stages-"), source, pool)
     clock = time.perf_counter()
     work = ENGINES[kind]()
     found: dict[str, Any] = {"start": time.perf_counter() - clock}
@@ -73,15 +76,16 @@ def _measure(kind: str, posts: Path, source: Path) -> dict[str, Any]:
     return {key: round(value, 1) for key, value in found.items()}
 
 
-def _stages(engine: str, source: Path) -> dict[str, Any]:
+def _stages(engine: str, source: Path, pool: int) -> dict[str, Any]:
     from pipeline import build
     from pipeline.config_file import load
 
     with tempfile.TemporaryDirectory() as name:
         changes: dict[str, Any] = {
             "source.path": str(source),
-            "dedup.pool_per_domain": 0,
-            "dedup.embedding_model": "",
+            "dedup.pool_per_domain": pool,
+            "dedup.embedding_model": "minilm-package" if pool else "",
+            "build.cache": f"{name}/cache",
             "build.workspace": f"{name}/build",
             "build.dist": f"{name}/dist",
             "build.engine": engine,
