@@ -3,8 +3,8 @@
 Two kinds of work over the posts of a dump: `tag`, which stays in its partition, and `sort`, which
 moves every row (by post id, as stage scrape does it). Each engine runs in a process of its own,
 with two processors and eight partitions, and tells the seconds of its start and of each work. Then
-whole builds up to `dedup` in one process and on Ray (`stages`): without embeddings, or by `--pool N`
-with those of N posts a domain. `files` is a hash over all keys and files of the build.
+whole builds up to `dedup` in one process and on Ray (`stages`): without embeddings, or by
+`--pool N` with those of N posts a domain. `files` is a hash over all keys and files of the build.
 """
 
 from __future__ import annotations

@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from benchmarks.dedup_posts import Source, chunks
-from pipeline import artifacts, tag
+from pipeline import artifacts, keys, tag
 from pipeline import build as runner
 from pipeline.artifacts import folder_digest, write_frames, write_parquet
 from pipeline.config import Config
@@ -102,6 +102,13 @@ def test_two_processes_give_the_same_bytes_and_keys(
     dump: Path, whole: dict[str, Any], tmp_path: Path
 ) -> None:
     assert built(config_of(tmp_path, dump, **{"build.processes": 2})) == whole
+
+
+def test_keys_name_the_code_of_an_engine_and_not_its_package() -> None:
+    parts = keys.code("pipeline.tag")
+    assert "code.pipeline.scale_ray" in parts
+    assert "package.polars" in parts
+    assert "package.ray" not in parts
 
 
 def test_who_does_the_work_is_no_reason_to_do_it_again(
