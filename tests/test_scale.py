@@ -25,6 +25,7 @@ from pipeline.errors import BadInputError, StageError
 from pipeline.paths import ROOT
 from pipeline.scale import BUCKET, Local, Part, Spool, engine_of, parts_of
 from tests.conftest import command
+from tests.loopback import ChatServer
 
 STAGES = ("scrape", "tag", "screen", "dedup")
 ENGLISH = "should i do this with my and he was not so it is what they have for me "
@@ -119,6 +120,20 @@ def test_who_does_the_work_is_no_reason_to_do_it_again(
     other = config_of(tmp_path, dump, **{"build.engine": "ray", "build.partitions": 3})
     assert [item.action for item in runner.plan(other)[:4]] == ["skip"] * 4
     runner.build(other, until="dedup")  # nothing to do: no cluster is asked for
+
+
+def test_a_release_is_the_same_whoever_did_the_work(
+    world: Callable[..., Config], server: ChatServer, tmp_path: Path
+) -> None:
+    one = world()
+    runner.build(one)
+    two = world(
+        build__workspace=str(tmp_path / "parts"),
+        build__dist=str(tmp_path / "dist2"),
+        build__partitions=3,
+    )
+    runner.build(two, replay_only=True)
+    assert folder_digest(Path(one.build.dist)) == folder_digest(Path(two.build.dist))
 
 
 def test_authors_are_hashed_alike(
