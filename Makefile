@@ -19,7 +19,7 @@ RATINGS = $(if $(filter declared,$(TASK)),$(if $(filter $(BUNDLED),$(MODEL)),--f
 OVERRIDES = $(if $(SOURCE),--source $(SOURCE)) $(if $(SCENARIOS),--scenarios $(SCENARIOS)) $(ARGS)
 
 .DEFAULT_GOAL := help
-.PHONY: help install build-dataset plan explain preview verify-release publish sync take-back evaluate annotate collect adjudicate labelstudio test test-fast lint clean
+.PHONY: help install build-dataset plan explain preview verify-release publish sync take-back evaluate annotate collect adjudicate labelstudio ray test test-fast lint clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 18
@@ -41,6 +41,11 @@ help: ## List the targets
 
 .venv/dev: .venv/eval
 	@$(PIP) -e '.[dev]' -e 'hub_release/valact_eval[dev]'
+	@touch $@
+
+# 250 MB that only a build over a cluster needs.
+.venv/ray: .venv/core
+	@$(PIP) -e '.[ray]'
 	@touch $@
 
 # Label Studio needs older packages than the pipeline, so it lives apart.
@@ -90,7 +95,9 @@ adjudicate: .venv/core ## Say what the answers say: accuracy, agreement, decisio
 
 labelstudio: $(STUDIO)/ready ## Install Label Studio's server beside the pipeline
 
-test: .venv/dev $(STUDIO)/ready ## Check style, types and layers, and run every test
+ray: .venv/ray ## Install Ray, for builds with --engine ray (docs/scale.md)
+
+test: .venv/dev .venv/ray $(STUDIO)/ready ## Check style, types and layers, and run every test
 	@$(MAKE) --no-print-directory lint
 	@$(BIN)/python -m pytest -n auto --maxprocesses=4 --cov --cov-report=term
 

@@ -6,12 +6,13 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import polars as pl
+from polars.io.plugins import register_io_source
 
 ROW_GROUP = 50_000
 
@@ -55,7 +56,34 @@ def write_parquet(frame: pl.DataFrame, path: Path, metadata: dict[str, str] | No
         path: The file.
         metadata: Key-value metadata of the file.
     """
-    frame.rechunk().write_parquet(
+    write_frames([frame], frame.schema, path, metadata)
+
+
+def write_frames(
+    frames: Iterable[pl.DataFrame],
+    columns: pl.Schema,
+    path: Path,
+    metadata: dict[str, str] | None = None,
+) -> int:
+    """Write frames below each other, one row group at a time; return the number of rows.
+
+    The bytes are those of `write_parquet` of the whole, however it is cut into frames.
+
+    Args:
+        frames: Read once.
+        columns: Of every frame.
+        path: File to write, forced to disk.
+        metadata: Key-value metadata of the file.
+    """
+    rows = 0
+
+    def groups(*_: object) -> Iterator[pl.DataFrame]:
+        nonlocal rows
+        for group in _row_groups(frames):
+            rows += group.height
+            yield group
+
+    register_io_source(groups, schema=columns).sink_parquet(
         path,
         compression="zstd",
         compression_level=3,
@@ -64,6 +92,32 @@ def write_parquet(frame: pl.DataFrame, path: Path, metadata: dict[str, str] | No
         metadata=metadata,
     )
     _fsync(path)
+    return rows
+
+
+def _row_groups(frames: Iterable[pl.DataFrame]) -> Iterator[pl.DataFrame]:
+    """Yield rows by ROW_GROUP, each time in memory of their own.
+
+    Of a slice of a larger frame, lists are laid out in other pages than of a copy of it.
+    """
+    waiting: list[pl.DataFrame] = []
+    held = 0
+    for frame in frames:
+        start = 0
+        while start < frame.height:
+            some = frame.slice(start, ROW_GROUP - held)
+            waiting.append(some)
+            start, held = start + some.height, held + some.height
+            if held == ROW_GROUP:
+                yield _copied(waiting)
+                waiting, held = [], 0
+    if held:
+        yield _copied(waiting)
+
+
+def _copied(frames: list[pl.DataFrame]) -> pl.DataFrame:
+    whole = pl.concat(frames)
+    return whole.select(pl.all().gather(pl.int_range(0, whole.height)))
 
 
 def write_json(value: Any, path: Path) -> None:

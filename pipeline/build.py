@@ -7,6 +7,7 @@ stages only. Nothing in a manifest depends on the clock or the machine; those go
 from __future__ import annotations
 
 import resource
+import shutil
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -28,14 +29,15 @@ from pipeline.artifacts import (
     read_json,
     sha256_file,
     sha256_text,
+    write_frames,
     write_json,
-    write_parquet,
 )
 from pipeline.config import Config
 from pipeline.errors import BadInputError, BusyError, StageError
 from pipeline.funnel import Funnel
 from pipeline.keys import components, difference, key_of
 from pipeline.progress import say
+from pipeline.scale import LOCAL, Engine, Spool, engine_of
 from pipeline.stage import DROPPED_TABLE, Context, Result, Stage
 from pipeline.stages import stages_of
 
@@ -99,6 +101,7 @@ def build(
         forced = ran = False
         funnels: dict[str, Funnel] = {}
         stages = stages_of(config)
+        engine: Engine = LOCAL
         for number, stage in enumerate(stages, start=1):
             forced = forced or stage.name == force_from
             label = f"[{number}/{len(stages)}] {stage.name:<9}"
@@ -107,7 +110,9 @@ def build(
                 say(f"{label} unchanged")
             else:
                 say(f"{label} {found.reasons[0]}")
-                _run(stage, config, workspace, found.parts, replay_only)
+                if not ran:  # a cluster is not woken where there is nothing to do
+                    engine = engine_of(config.build)
+                _run(stage, config, workspace, found.parts, replay_only, engine)
                 ran = True
             funnels[stage.name] = load_funnel(workspace, stage.name)
             if found.action != "skip":
@@ -186,11 +191,47 @@ def load_table(workspace: Path, name: str) -> pl.DataFrame:
     Raises:
         StageError: The stage has not finished.
     """
+    return pl.read_parquet(table_file(workspace, name))
+
+
+def table_file(workspace: Path, name: str) -> Path:
+    """Return where the table "stage.table" of a build lies.
+
+    Raises:
+        StageError: The stage has not finished.
+    """
     stage, table = name.split(".")
     path = workspace / stage / f"{table}.parquet"
     if not path.is_file():
         raise StageError(f"{path}: not there; run `python -m pipeline build` first")
-    return pl.read_parquet(path)
+    return path
+
+
+class _Tables(Mapping[str, pl.DataFrame]):
+    """Tables that are read each time they are asked for."""
+
+    def __init__(self, files: Mapping[str, Path]) -> None:
+        self._files = files
+
+    def __getitem__(self, name: str) -> pl.DataFrame:
+        return pl.read_parquet(self._files[name])
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._files)
+
+    def __len__(self) -> int:
+        return len(self._files)
+
+
+@contextmanager
+def _scratch(workspace: Path, stage: Stage) -> Iterator[Path]:
+    """Yield a folder's name for rows on their way; what a killed build left there goes first."""
+    folder = workspace / f".{stage.name}.parts"
+    shutil.rmtree(folder, ignore_errors=True)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _plan_stage(
@@ -250,14 +291,35 @@ def _damaged(folder: Path, manifest: dict[str, Any]) -> str:
 
 
 def _run(
-    stage: Stage, config: Config, workspace: Path, parts: dict[str, str], replay_only: bool
+    stage: Stage,
+    config: Config,
+    workspace: Path,
+    parts: dict[str, str],
+    replay_only: bool,
+    engine: Engine = LOCAL,
 ) -> None:
     begun, clock = datetime.now(UTC), time.monotonic()
     before = [s.name for s in _before(stage, config)]
     manifests = {name: load_manifest(workspace, name) or {} for name in before}
-    tables = {name: load_table(workspace, name) for name in stage.inputs}
-    with atomic_folder(workspace / stage.name) as folder:
-        result = stage.run(Context(config, tables, folder, manifests, replay_only))
+    files_in = {name: table_file(workspace, name) for name in stage.inputs}
+    # In partitions nothing is read that is not asked for.
+    whole = engine.partitions == 1
+    tables: Mapping[str, pl.DataFrame] = _Tables(files_in)
+    if whole:
+        tables = dict(tables)
+    with atomic_folder(workspace / stage.name) as folder, _scratch(workspace, stage) as scratch:
+        result = stage.run(
+            Context(
+                config,
+                tables,
+                folder,
+                manifests,
+                replay_only,
+                engine,
+                files_in,
+                None if whole else scratch,
+            )
+        )
         rows = _write_tables(stage, result, folder)
         files = {
             name: {"sha256": digest, "rows": rows.get(name)}
@@ -289,8 +351,10 @@ def _write_tables(stage: Stage, result: Result, folder: Path) -> dict[str, int]:
         raise TypeError(f"stage {stage.name}: wrote {sorted(given)}, declares {sorted(declared)}")
     rows = {}
     for name, table in given.items():
-        write_parquet(schema.check(table, declared[name], name), folder / f"{name}.parquet")
-        rows[f"{name}.parquet"] = table.height
+        frames = table.frames() if isinstance(table, Spool) else iter([table])
+        checked = (schema.check(frame, declared[name], name) for frame in frames)
+        path = folder / f"{name}.parquet"
+        rows[path.name] = write_frames(checked, pl.Schema(declared[name]), path)
     return rows
 
 

@@ -21,6 +21,7 @@ from pipeline.cli_options import (
     DEMO,
     ConfigFile,
     Dist,
+    EngineName,
     LedgerFile,
     Limit,
     Scenarios,
@@ -28,6 +29,7 @@ from pipeline.cli_options import (
     Source,
     Workspace,
     read_config,
+    with_engine,
 )
 from pipeline.cli_publish import publish, take_back
 from pipeline.cli_recheck import check_publish, hydrate, sync
@@ -84,12 +86,14 @@ def build(
     until: Annotated[str, typer.Option(help="Last stage to run.")] = "",
     force_from: Annotated[str, typer.Option("--from", help="Run again from this stage.")] = "",
     replay_only: Annotated[bool, typer.Option(help="Ask no model: ledger only.")] = False,
+    engine: EngineName = "",
 ) -> None:
     """Build the dataset: run every stage whose inputs, settings or code have changed."""
     from pipeline import build as runner
     from pipeline import show
 
     config = read_config(config_file, source, scenarios, limit, workspace, ledger, dist, sets)
+    config = with_engine(config, engine)
     _known_stages(config, until, force_from)
     say(f"building {config.build.name} in {config.build.workspace}")
     funnels = runner.build(config, until=until, force_from=force_from, replay_only=replay_only)
@@ -108,12 +112,14 @@ def run(
     ledger: LedgerFile = "",
     dist: Dist = "",
     sets: Sets = [],  # noqa: B006
+    engine: EngineName = "",
 ) -> None:
     """Run one stage again, and what it needs before it."""
     from pipeline import build as runner
     from pipeline import show
 
     config = read_config(config_file, source, scenarios, 0, workspace, ledger, dist, sets)
+    config = with_engine(config, engine)
     _known_stages(config, stage)
     show.print_funnel(runner.build(config, until=stage, force_from=stage))
 

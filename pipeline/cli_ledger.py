@@ -1,4 +1,4 @@
-"""The `ledger` commands: verify, export, why."""
+"""The `ledger` commands: verify, export, why, merge."""
 
 from __future__ import annotations
 
@@ -58,6 +58,24 @@ def ledger_why(
     say(f"nearest: {nearest_key}")
     for line in lines:
         say(f"    {line}")
+
+
+@ledger_app.command("merge")
+def ledger_merge(
+    shards: Annotated[list[Path], typer.Argument(help="Ledgers of shards; only read.")],
+    into: Annotated[Path, typer.Option(help="Ledger to write; must not be there yet.")],
+) -> None:
+    """Make one ledger of several: each request once, spending added up."""
+    from pipeline.llm.merge import merge_ledgers
+    from pipeline.llm.prices import dollars
+
+    merged = merge_ledgers(shards, into)
+    say(f"{into}: {merged.requests:,} requests and {merged.attempts:,} attempts")
+    say(f"    {merged.repeated:,} attempts stood in several of the {len(shards)} ledgers")
+    money = merged.money
+    say(f"    {dollars(money.measured)} measured from usage, {dollars(money.unknown)} lost answers")
+    if money.open_requests:
+        say(f"    {dollars(money.open)} still reserved by {money.open_requests:,} requests")
 
 
 def _path(config_file: Path, ledger: str) -> Path:

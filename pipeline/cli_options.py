@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -24,6 +24,10 @@ Scenarios = Annotated[int, typer.Option(help="Scenarios, instead of select.scena
 Limit = Annotated[int, typer.Option(help="Read only this many lines of the source.")]
 Workspace = Annotated[str, typer.Option(help="Folder of the artifacts.")]
 Dist = Annotated[str, typer.Option(help="Folder that receives the release.")]
+EngineName = Annotated[
+    Literal["", "local", "ray"],
+    typer.Option(help="Who does the heavy stages: this machine, or the cluster of RAY_ADDRESS."),
+]
 Sets = Annotated[list[str], typer.Option("--set", help="Any key: section.key=value.")]
 
 
@@ -59,6 +63,13 @@ def read_config(
         build = dataclasses.replace(config.build, workspace=place)
         config = dataclasses.replace(config, build=build)
     return config
+
+
+def with_engine(config: Config, name: Literal["", "local", "ray"]) -> Config:
+    """Return the configuration with another engine; "" leaves it."""
+    if not name:
+        return config
+    return dataclasses.replace(config, build=dataclasses.replace(config.build, engine=name))
 
 
 def check_out(*files: Path | None) -> None:

@@ -28,7 +28,7 @@ SafeUrl = Annotated[str, Field(pattern=r"^(https://[^/]+|http://127\.0\.0\.1(:\d
 
 @dataclass(frozen=True, config=STRICT)
 class BuildConfig:
-    """Where a build lives. None of these fields can change what is built, except the first three.
+    """Where and how a build is made. Only the first three fields can change what is built.
 
     Attributes:
         name: Short name of the build.
@@ -38,6 +38,11 @@ class BuildConfig:
         ledger: SQLite file that keeps every model reply that was ever paid for.
         dist: Folder that receives the finished release.
         cache: Folder of what can be computed again (embeddings), shared by builds.
+        engine: Who does the heavy stages: this machine ("local"), or the Ray cluster that
+            RAY_ADDRESS names ("ray"); see docs/scale.md.
+        partitions: Parts that their tables are cut into; 0 for one on this machine, and for four a
+            processor on Ray.
+        processes: Processes of the local engine.
     """
 
     name: str
@@ -47,6 +52,9 @@ class BuildConfig:
     ledger: str
     dist: str
     cache: str = "cache"
+    engine: Literal["local", "ray"] = "local"
+    partitions: Count = 0
+    processes: Positive = 1
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -226,10 +234,13 @@ class BudgetConfig:
     Attributes:
         cap_usd: The most that this build's ledger may ever commit; 0 pays for nothing.
         prices: TOML file of prices, relative to the working folder.
+        shard: "K/N" asks only the K-th (from 0) of N parts of the requests, by their keys, as one
+            of N builds with a ledger and a cap each (docs/scale.md); "" asks all.
     """
 
     cap_usd: Annotated[float, Field(ge=0)] = 0.0
     prices: str = "configs/prices.toml"
+    shard: Annotated[str, Field(pattern=r"^([0-9]{1,4}/[1-9][0-9]{0,3})?$")] = ""
 
 
 @dataclass(frozen=True, config=STRICT)

@@ -110,6 +110,12 @@ def _check_references(config: Config) -> None:
                     f"{config.file}: generate.{key}: '{name}' is no generator; "
                     + nearest(name, config.generate.generators)
                 )
+    number, _, count = config.budget.shard.partition("/")
+    if count and int(number) >= int(count):
+        raise BadInputError(
+            f"{config.file}: budget.shard: {config.budget.shard} is none of {count} shards; they "
+            f"are 0/{count} to {int(count) - 1}/{count}"
+        )
     _check_roles(config)
     seen: dict[str, str] = {}
     for domain, subreddits in config.domains.items():

@@ -17,7 +17,9 @@ def run(context: Context) -> Result:
     config = context.config
     posts = context.tables["screen.posts"]
     pool = draw_pool(posts, config.dedup.pool_per_domain, config.build.seed)
-    found = find(pool, config.dedup, embedder_of(config), scenarios_of(config.dedup.earlier))
+    embedder = embedder_of(config, engine=context.engine)
+    earlier = scenarios_of(config.dedup.earlier)
+    found = find(pool, config.dedup, embedder, earlier, context.engine)
     kept = pool.join(found.removals, left_on="post_id", right_on="removed_id", how="anti")
     outside = posts.join(pool, on="post_id", how="anti")
     dropped = pl.concat(

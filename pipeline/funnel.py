@@ -52,7 +52,10 @@ class Funnel:
         return cls(unit=data["unit"], entered=data["entered"], cells=cells)
 
 
-def count(stage: str, unit: str, entered: int, kept: pl.DataFrame, dropped: pl.DataFrame) -> Funnel:
+Table = pl.DataFrame | pl.LazyFrame
+
+
+def count(stage: str, unit: str, entered: int, kept: Table, dropped: Table) -> Funnel:
     """Return the funnel of a stage from its rows.
 
     Args:
@@ -65,17 +68,18 @@ def count(stage: str, unit: str, entered: int, kept: pl.DataFrame, dropped: pl.D
     Raises:
         StageError: If the rows do not add up to `entered`.
     """
-    found = kept.height + dropped.height
-    if found != entered:
-        raise StageError(
-            f"stage {stage}: {entered} {unit}s came in but {kept.height} were kept and "
-            f"{dropped.height} dropped; this is a defect of the stage, please report it"
-        )
     cells: dict[tuple[str, str, str], int] = {}
-    for domain, n in kept.group_by("domain").len().iter_rows():
-        cells[(domain or NO_DOMAIN, "kept", "")] = n
     # The streaming engine, since a whole month of Reddit drops tens of millions of lines.
-    grouped = dropped.lazy().group_by("domain", "outcome", "reason").len()
-    for domain, outcome, reason, n in grouped.collect(engine="streaming").iter_rows():
+    stayed = kept.lazy().group_by("domain").len().collect(engine="streaming")
+    went = dropped.lazy().group_by("domain", "outcome", "reason").len().collect(engine="streaming")
+    n_kept, n_dropped = (int(counted["len"].sum()) for counted in (stayed, went))
+    if n_kept + n_dropped != entered:
+        raise StageError(
+            f"stage {stage}: {entered} {unit}s came in but {n_kept} were kept and "
+            f"{n_dropped} dropped; this is a defect of the stage, please report it"
+        )
+    for domain, n in stayed.iter_rows():
+        cells[(domain or NO_DOMAIN, "kept", "")] = n
+    for domain, outcome, reason, n in went.iter_rows():
         cells[(domain or NO_DOMAIN, outcome, reason)] = n
     return Funnel(unit=unit, entered=entered, cells=dict(sorted(cells.items())))

@@ -25,15 +25,17 @@ from pipeline.sources.authors import author_key, fingerprint
 from pipeline.sources.mapping import load_mapping
 from pipeline.stage import Stage
 
-# Fields that say where things lie, not what they are; the source, earlier releases and the key that
-# authors are hashed with count by their content instead.
+# Fields that say where things lie, or where work is done, not what they are; the source, earlier
+# releases and the key that authors are hashed with count by their content instead.
 PLACE_FIELDS = {
-    "build": {"workspace", "ledger", "dist", "cache"},
+    "build": {"workspace", "ledger", "dist", "cache", "engine", "partitions", "processes"},
     "source": {"path", "author_key_env", "tombstones", "max_bad_lines"},
     "select": {"slots"},
     "dedup": {"earlier"},
     "annotation": {"plan", "folder", "server", "port"},
 }
+# Who does the work has no part in what comes of it, and may not be installed.
+_ENGINES = frozenset({"ray"})
 _CACHE_FILE = ".source-digests.json"
 
 
@@ -127,7 +129,7 @@ def code(module: str) -> dict[str, str]:
     if "pipeline.package" in seen:
         found["data.evaluator"] = package.digest()
     distributions = importlib.metadata.packages_distributions()
-    for top in sorted(outside):
+    for top in sorted(outside - _ENGINES):
         for distribution in sorted(set(distributions.get(top, ()))):
             found[f"package.{distribution}"] = importlib.metadata.version(distribution)
     if "pipeline.llm.local_server" in seen:  # its model file is found by name, not imported

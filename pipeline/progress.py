@@ -13,6 +13,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemaini
 from rich.progress import Progress as RichProgress
 
 _SECONDS_BETWEEN_LINES = 20.0
+_running: list[str] = []
 
 
 @dataclass
@@ -23,6 +24,7 @@ class Task:
     total: int
     done: int = 0
     note: str = ""
+    silent: bool = False
     _shown: float = field(default_factory=time.monotonic)
     _done_when_shown: int = 0
     _bar: RichProgress | None = None
@@ -31,6 +33,8 @@ class Task:
         """Count `n` more items done; `note` is shown beside the count."""
         self.done += n
         self.note = note
+        if self.silent:
+            return
         if self._bar is not None:
             self._bar.update(self._bar.task_ids[0], completed=self.done, note=note)
         elif (passed := time.monotonic() - self._shown) >= _SECONDS_BETWEEN_LINES:
@@ -50,9 +54,12 @@ class Task:
 
 @contextmanager
 def task(label: str, total: int) -> Iterator[Task]:
-    """Show progress of `total` items (0 if unknown) under `label` while the block runs."""
-    if not sys.stdout.isatty():
-        yield Task(label, total)
+    """Show progress of `total` items (0 if unknown) under `label` while the block runs.
+
+    Of tasks within a task only the outer one is shown.
+    """
+    if _running or not sys.stdout.isatty():
+        yield Task(label, total, silent=bool(_running))
         return
     columns = (
         TextColumn("    {task.description}"),
@@ -63,7 +70,11 @@ def task(label: str, total: int) -> Iterator[Task]:
     )
     with RichProgress(*columns, console=Console(), transient=True) as bar:
         bar.add_task(label, total=total or None, note="")
-        yield Task(label, total, _bar=bar)
+        _running.append(label)
+        try:
+            yield Task(label, total, _bar=bar)
+        finally:
+            _running.pop()
 
 
 def say(text: str = "") -> None:

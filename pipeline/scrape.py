@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +17,12 @@ from pipeline.config import Config
 from pipeline.errors import BadInputError
 from pipeline.paths import source_path
 from pipeline.progress import task
+from pipeline.scale import BUCKET, Part, Spool
 from pipeline.sources.authors import Authors, author_key
-from pipeline.sources.dump import read_dump
+from pipeline.sources.dump import dump_lines, read_dump, read_lines
 from pipeline.sources.export import kind_of, read_export
 from pipeline.sources.mapping import load_mapping, load_mappings
-from pipeline.sources.post import BadLine, Wanted
+from pipeline.sources.post import ERROR, BadLine, Wanted
 from pipeline.stage import Context, Result
 
 _PLACE = ("source_file", "source_line")
@@ -63,7 +66,11 @@ def run(context: Context) -> Result:
     Raises:
         BadInputError: See `read_posts`.
     """
-    found = read_posts([source_path(context.config.source.path)], context.config)
+    path = source_path(context.config.source.path)
+    dump = not context.config.source.mapping and kind_of(path) not in {".csv", ".tsv"}
+    if context.engine.partitions > 1 and dump:
+        return _run_in_parts(context)
+    found = read_posts([path], context.config)
     return Result(
         tables={"posts": found.posts},
         dropped=found.dropped,
@@ -95,15 +102,9 @@ def read_posts(paths: Sequence[Path], config: Config, *, all_subreddits: bool = 
                 f"{path}: {names[path.name]} of the files have this name; rename all but one, "
                 "since the lines that are set aside are named by it"
             )
-    domain_of = {
-        subreddit.lower(): domain
-        for domain, subreddits in config.domains.items()
-        for subreddit in subreddits
-    }
     authors = Authors(author_key(config.source.author_key_env))
-    wanted = Wanted(domain_of, config.source.html_escaped, all_subreddits, authors)
-    posts, dropped = _Rows(schema.POSTS), _Rows(schema.DROPPED)
-    bad, blank, unit = 0, 0, "row" if config.source.mapping else "line"
+    wanted = _wanted(config, authors, all_subreddits)
+    posts, dropped, limits = _Rows(schema.POSTS), _Rows(schema.DROPPED), _Limits(config)
     with task("lines", total=0) as progress:
         for path in paths:
             for item in _read(path, config, wanted):
@@ -111,16 +112,9 @@ def read_posts(paths: Sequence[Path], config: Config, *, all_subreddits: bool = 
                 if not isinstance(item, BadLine):
                     posts.add(item)
                     continue
-                bad += item.reason not in _NOT_OURS
-                blank += item.reason == "blank_line"  # a few are fine; a file of them is not
-                if max(bad, blank) > config.source.max_bad_lines:
-                    raise BadInputError(
-                        f"{path}: {unit} {item.line}: {item.reason} ({item.detail}); that is more "
-                        f"than source.max_bad_lines = {config.source.max_bad_lines}; mend the "
-                        "file or raise the limit"
-                    )
-                where = f"{path.name}:{item.line}"
-                dropped.add(schema.dropped_row(where, None, item.reason, item.detail))
+                lost_row = _lost_row(path.name, item)
+                limits.count(path, item.line, item.reason, str(lost_row["detail"]))
+                dropped.add(lost_row)
     every, lost = posts.frame(), dropped.frame()
     if every.is_empty():
         raise BadInputError(_no_post(paths, config, lost))
@@ -132,6 +126,40 @@ def read_posts(paths: Sequence[Path], config: Config, *, all_subreddits: bool = 
         entered=every.height + lost.height,
         notes=_notes(authors, config),
     )
+
+
+def _wanted(config: Config, authors: Authors, all_subreddits: bool = False) -> Wanted:
+    domain_of = {
+        subreddit.lower(): domain
+        for domain, subreddits in config.domains.items()
+        for subreddit in subreddits
+    }
+    return Wanted(domain_of, config.source.html_escaped, all_subreddits, authors)
+
+
+def _lost_row(name: str, line: BadLine) -> dict[str, str | None]:
+    found = schema.dropped_row(f"{name}:{line.line}", None, line.reason, line.detail)
+    return found | {"outcome": "failed"} if line.reason == ERROR else found
+
+
+@dataclass
+class _Limits:
+    """Lines that gave no post: not more of them than the configuration allows."""
+
+    config: Config
+    bad: int = 0
+    blank: int = 0
+
+    def count(self, path: Path, line: int, reason: str, detail: str) -> None:
+        self.bad += reason not in _NOT_OURS
+        self.blank += reason == "blank_line"  # a few are fine; a file of them is not
+        most = self.config.source.max_bad_lines
+        if max(self.bad, self.blank) > most:
+            unit = "row" if self.config.source.mapping else "line"
+            raise BadInputError(
+                f"{path}: {unit} {line}: {reason} ({detail}); that is more than "
+                f"source.max_bad_lines = {most}; mend the file or raise the limit"
+            )
 
 
 @dataclass
@@ -234,3 +262,110 @@ def _no_post(paths: Sequence[Path], config: Config, lost: pl.DataFrame) -> str:
         f"{files}: no post of the configured subreddits in {lost.height} lines ({counted}); "
         f"{remedy}"
     )
+
+
+# In partitions: lines are read as they come, rows then go to the partition of their post id.
+
+
+@dataclass(frozen=True)
+class _Lines:
+    """Lines of a dump that follow each other."""
+
+    name: str
+    first: int
+    lines: list[bytes | BadLine]
+
+
+@dataclass(frozen=True)
+class _Read:
+    """What lines gave: posts, rows of schema.DROPPED in order, and authors."""
+
+    posts: pl.DataFrame
+    lost: pl.DataFrame
+    hashed: int
+    without_key: int
+
+
+def _run_in_parts(context: Context) -> Result:
+    """Do what `run` does, and hold one partition at a time."""
+    config, engine = context.config, context.engine
+    path = source_path(config.source.path)
+    rows, lost = context.spool("lines", schema.POSTS), context.spool("lost", schema.DROPPED)
+    limits = _Limits(config)
+    authors = Authors(author_key(config.source.author_key_env))
+    wanted = _wanted(config, authors)
+    for read in engine.map("read", _read_lines, _Chunks(path, config), wanted):
+        for where, reason, detail in read.lost.select("id", "reason", "detail").iter_rows():
+            limits.count(path, int(where.rpartition(":")[2]), reason, detail)
+        authors.hashed += read.hashed
+        authors.without_key += read.without_key
+        rows.add(read.posts)
+        lost.add(read.lost)
+    if not rows.height:
+        raise BadInputError(_no_post([path], config, lost.lazy().collect()))
+    entered = rows.height + lost.height
+    kept, others = context.spool("posts", schema.POSTS), context.spool("others", schema.DROPPED)
+    gone = context.spool("gone", schema.DROPPED)
+    borders = _borders(rows, engine.partitions)
+    stones = Path(config.source.tombstones).resolve()
+    sorted_out = engine.shuffle(
+        "sort", _by_id, rows.parts(), _one_each_part, len(borders) + 1, borders, stones
+    )
+    for some, snapshots, stoned in sorted_out:
+        kept.add(some)
+        others.add(snapshots)
+        gone.add(stoned)
+    for frame in chain(others.frames(), gone.frames()):
+        lost.add(frame)
+    return Result(
+        tables={"posts": kept.table()},
+        dropped=lost.table(),
+        funnel=funnel.count("scrape", "line", entered, kept.lazy(), lost.lazy()),
+        notes=_notes(authors, config),
+    )
+
+
+class _Chunks(Iterable[_Lines]):
+    """The lines of a dump, some at a time."""
+
+    def __init__(self, path: Path, config: Config) -> None:
+        self._path, self._limit = path, config.source.limit
+
+    def __iter__(self) -> Iterator[_Lines]:
+        first, lines = 1, dump_lines(self._path, self._limit)
+        while some := list(islice(lines, _CHUNK)):
+            yield _Lines(self._path.name, first, some)
+            first += len(some)
+
+
+def _read_lines(some: _Lines, wanted: Wanted) -> _Read:
+    authors = Authors(wanted.authors.key)
+    here = dataclasses.replace(wanted, authors=authors)
+    posts, lost = _Rows(schema.POSTS), _Rows(schema.DROPPED)
+    for item in read_lines(some.lines, some.name, some.first, here):
+        if isinstance(item, BadLine):
+            lost.add(_lost_row(some.name, item))
+        else:
+            posts.add(item)
+    return _Read(posts.frame(), lost.frame(), authors.hashed, authors.without_key)
+
+
+def _borders(rows: Spool, count: int) -> list[str]:
+    """Return the post ids at which partitions of like size begin, the first one left out."""
+    ids = rows.lazy().select("post_id").collect().to_series().sort()
+    places = [len(ids) * k // count for k in range(1, count)]
+    return sorted(set(ids.gather(places).to_list()) - {ids[0]})
+
+
+def _by_id(part: Part, borders: list[str], _: Path) -> pl.DataFrame:
+    posts = part.read()
+    place = pl.Series(borders, dtype=pl.String).search_sorted(posts["post_id"], side="right")
+    return posts.with_columns(pl.Series(BUCKET, place).cast(pl.Int32))
+
+
+def _one_each_part(
+    posts: pl.DataFrame, _: list[str], stones: Path
+) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]:
+    kept, others = one_each(posts)
+    kept, stoned = _without_tombstoned(kept, stones)
+    return kept, others, stoned

@@ -10,18 +10,28 @@ import polars as pl
 
 from pipeline import funnel, schema
 from pipeline.config import ScreenConfig
-from pipeline.stage import Context, Result
+from pipeline.scale import Part
+from pipeline.stage import DROPPED_TABLE, Context, Result
 
 
 def run(context: Context) -> Result:
     """Drop what is no advice-seeking post, each with its one reason."""
-    posts = context.tables["tag.posts"]
-    kept, dropped = decide(posts, context.config.screen)
+    posts = context.parts("tag.posts")  # by post_id
+    kept = context.spool("posts", schema.SCREENED)
+    dropped = context.spool(DROPPED_TABLE, schema.DROPPED)
+    for stay, go in context.engine.map("screen", _screen_part, posts, context.config.screen):
+        kept.add(stay)
+        dropped.add(go)
+    entered = sum(part.rows for part in posts)
     return Result(
-        tables={"posts": kept},
-        dropped=dropped,
-        funnel=funnel.count("screen", "post", posts.height, kept, dropped),
+        tables={"posts": kept.table()},
+        dropped=dropped.table(),
+        funnel=funnel.count("screen", "post", entered, kept.lazy(), dropped.lazy()),
     )
+
+
+def _screen_part(part: Part, config: ScreenConfig) -> tuple[pl.DataFrame, pl.DataFrame]:
+    return decide(part.read(), config)
 
 
 def decide(tagged: pl.DataFrame, config: ScreenConfig) -> tuple[pl.DataFrame, pl.DataFrame]:

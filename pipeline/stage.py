@@ -10,6 +10,7 @@ import polars as pl
 
 from pipeline.config import Config
 from pipeline.funnel import Funnel
+from pipeline.scale import LOCAL, Engine, Part, Spool, parts_of
 from pipeline.schema import Schema
 
 DROPPED_TABLE = "dropped"
@@ -25,6 +26,9 @@ class Context:
         out: Folder for files that are not tables (the release stage's); whole or absent later.
         replay_only: True if model replies may come from the ledger alone.
         manifests: Manifests of the stages before it, by stage name.
+        engine: Who does the work on partitions.
+        files: Where the tables lie, by the same names; needed if there are partitions.
+        scratch: Folder for rows on their way, gone afterwards; None keeps them in memory.
     """
 
     config: Config
@@ -32,6 +36,20 @@ class Context:
     out: Path
     manifests: Mapping[str, Mapping[str, object]]
     replay_only: bool = False
+    engine: Engine = LOCAL
+    files: Mapping[str, Path] = field(default_factory=dict)
+    scratch: Path | None = None
+
+    def parts(self, name: str) -> list[Part]:
+        """Return the rows of a table in as many parts as the engine wants."""
+        if self.engine.partitions > 1:
+            return parts_of(self.files[name], self.engine.partitions)
+        table = self.tables[name]
+        return [Part("", 0, table.height, table)]
+
+    def spool(self, name: str, columns: Schema) -> Spool:
+        """Return an empty table for rows as they come, part by part."""
+        return Spool(columns, self.scratch / name if self.scratch else None)
 
 
 @dataclass(frozen=True)
@@ -45,8 +63,8 @@ class Result:
         notes: Further facts for the manifest (counts, versions); plain data, no clock.
     """
 
-    tables: Mapping[str, pl.DataFrame]
-    dropped: pl.DataFrame
+    tables: Mapping[str, pl.DataFrame | Spool]
+    dropped: pl.DataFrame | Spool
     funnel: Funnel
     notes: Mapping[str, object] = field(default_factory=dict)
 

@@ -11,7 +11,8 @@ import polars as pl
 
 from pipeline import funnel, schema
 from pipeline.language import LINK, languages
-from pipeline.stage import Context, Result
+from pipeline.scale import Part
+from pipeline.stage import DROPPED_TABLE, Context, Result
 from pipeline.text import RECURRING, clean_all, mask_all
 
 _POSTS_AT_ONCE = 20_000  # that are held as Python objects
@@ -70,15 +71,49 @@ _SEXUAL = (
 
 
 def run(context: Context) -> Result:
-    """Tag every post; none is dropped."""
-    posts = context.tables["scrape.posts"]
-    kept = tagged(posts)
-    nothing = schema.frame([], schema.DROPPED)
+    """Tag every post; only one that the rules cannot read is dropped, as failed."""
+    posts = context.parts("scrape.posts")
+    kept = context.spool("posts", schema.TAGGED)
+    lost = context.spool(DROPPED_TABLE, schema.DROPPED)
+    for tags, failed in context.engine.map("tag", _tag_part, posts, lost=_lost):
+        kept.add(tags)
+        lost.add(failed)
+    entered = sum(part.rows for part in posts)
     return Result(
-        tables={"posts": kept},
-        dropped=nothing,
-        funnel=funnel.count("tag", "post", posts.height, kept, nothing),
+        tables={"posts": kept.table()},
+        dropped=lost.table(),
+        funnel=funnel.count("tag", "post", entered, kept.lazy(), lost.lazy()),
     )
+
+
+def _tag_part(part: Part) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Return rows of schema.TAGGED, and of schema.DROPPED."""
+    return _tagged_or_failed(part.read())
+
+
+def _tagged_or_failed(posts: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Tag posts; if that fails, look for the post that is to blame, by halves."""
+    try:
+        return tagged(posts), schema.frame([], schema.DROPPED)
+    except Exception as error:
+        if posts.is_empty() or isinstance(error, MemoryError):
+            raise
+        if posts.height == 1:
+            return _failed(posts, type(error).__name__)
+    middle = posts.height // 2
+    halves = [_tagged_or_failed(half) for half in (posts[:middle], posts[middle:])]
+    return pl.concat([kept for kept, _ in halves]), pl.concat([gone for _, gone in halves])
+
+
+def _lost(part: Part) -> tuple[pl.DataFrame, pl.DataFrame]:
+    return _failed(part.read(), "the process died")
+
+
+def _failed(post: pl.DataFrame, why: str) -> tuple[pl.DataFrame, pl.DataFrame]:
+    row = post.row(0, named=True)
+    lost = schema.dropped_row(row["post_id"], row["domain"], "error", why)
+    rows = schema.frame([lost | {"outcome": "failed"}], schema.DROPPED)
+    return pl.DataFrame(schema=schema.TAGGED), rows
 
 
 def tagged(posts: pl.DataFrame) -> pl.DataFrame:

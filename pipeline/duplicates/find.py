@@ -19,6 +19,7 @@ from pipeline.duplicates.semantic import Embedder, Meanings
 from pipeline.duplicates.stars import Rows, kept_rows, stars
 from pipeline.duplicates.story import story_pairs
 from pipeline.duplicates.wordings import Wordings
+from pipeline.scale import LOCAL, Engine
 from pipeline.text import RECURRING
 
 NEAR = {"lexical": 0.1, "contained": 0.05, "semantic": 0.02}
@@ -50,6 +51,7 @@ def find(
     config: DedupConfig,
     embedder: Embedder | None,
     earlier: Sequence[tuple[str, str]] = (),
+    engine: Engine = LOCAL,
 ) -> Duplicates:
     """Find every post that tells the story of another one, which stays.
 
@@ -61,21 +63,22 @@ def find(
         config: Thresholds.
         embedder: Makes vectors; None compares no meanings.
         earlier: Ids and texts of an earlier release: they all stay, and what is like them goes.
+        engine: Who does the work.
     """
     ranked = pl.concat([_as_posts(earlier, posts.schema), _by_rank(posts)])
     del posts  # as below, if the caller holds them no longer
     body = pl.when(pl.col("removal") == "none").then("body").otherwise(pl.lit(""))
-    words = compared(ranked["title"], ranked.select(body).to_series())
+    words = compared(ranked["title"], ranked.select(body).to_series(), engine)
     linked = story_pairs(ranked)
     # The longest columns, a second time: gone before the shingles need their memory.
     ranked = ranked.select("post_id", "title", *(["text"] if embedder else []))
-    wordings = Wordings(words, config, _least(config))
+    wordings = Wordings(words, config, _least(config), engine)
     steps: list[Step] = [wordings.equal, wordings.similar]
     if embedder is not None:
         long = words.str.count_matches(" ") + 1 >= config.semantic_words
         told = (long & ~ranked["title"].str.contains(RECURRING)).to_numpy()
         least = config.cosine - NEAR["semantic"]
-        meanings = Meanings(ranked["text"], words, embedder, least, config.common_words)
+        meanings = Meanings(ranked["text"], words, embedder, least, config.common_words, engine)
         steps.append(lambda rows: meanings.add(rows[told[rows]]))
     measured = _closed(ranked.height, linked, steps, config)
     measured = measured.filter(pl.col("b") >= len(earlier))  # these stay whatever they are like

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import polars as pl
 
+from pipeline.scale import LOCAL, Engine
+
 LEAST_WORDS = 20
 """A shorter body ("please help, it is due tomorrow") is compared together with its title."""
 
@@ -37,7 +39,7 @@ def normal(text: pl.Expr) -> pl.Expr:
     )
 
 
-def compared(titles: pl.Series, bodies: pl.Series) -> pl.Series:
+def compared(titles: pl.Series, bodies: pl.Series, engine: Engine = LOCAL) -> pl.Series:
     """Return the normal words of posts: of the body, or of title and body if that is short.
 
     A post without a body has none: equal titles alone are never enough.
@@ -45,7 +47,9 @@ def compared(titles: pl.Series, bodies: pl.Series) -> pl.Series:
     if titles.is_empty():
         return pl.Series(dtype=pl.String)
     posts = pl.DataFrame({"title": titles, "body": bodies})
-    return pl.concat([_compared(some) for some in posts.iter_slices(_POSTS_AT_ONCE)])
+    size = min(_POSTS_AT_ONCE, posts.height // engine.partitions + 1)
+    slices = list(posts.iter_slices(size))
+    return pl.concat(list(engine.map("words compared", _compared, slices)))
 
 
 def _compared(posts: pl.DataFrame) -> pl.Series:

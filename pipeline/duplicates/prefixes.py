@@ -17,6 +17,7 @@ from scipy.sparse import csc_array, csr_array
 
 from pipeline.duplicates.floors import Floors
 from pipeline.duplicates.sets import Rows, ShingleSets, portions
+from pipeline.scale import LOCAL, Engine
 
 _LARGEST_GROUP = 1_000  # texts that share one rare shingle; more of them are a crowd
 _PAIRS_AT_ONCE = 4_000_000
@@ -62,7 +63,7 @@ class Candidates:
         return np.asarray(np.unique(np.concatenate(members)), dtype=np.int64)
 
 
-def candidates(sets: ShingleSets, floors: Floors) -> Candidates:
+def candidates(sets: ShingleSets, floors: Floors, engine: Engine = LOCAL) -> Candidates:
     """Return all pairs of texts that may have as many shingles in common as `floors` asks."""
     common = np.diff(sets.matrix.indptr)
     alone = sets.sizes - common
@@ -73,10 +74,10 @@ def candidates(sets: ShingleSets, floors: Floors) -> Candidates:
 
     # Of a contained text one shingle of its prefix stands anywhere in the other.
     inside = np.where(sets.sizes >= floors.inside, floors.containment.of(sets.sizes), 2**32)
-    pairs, crowds = _met(prefix(inside), sets.matrix)
+    pairs, crowds = _met(prefix(inside), sets.matrix, engine)
     # Of two that reach the Jaccard threshold, one of both prefixes.
     resembling = prefix(floors.jaccard.of(sets.sizes))
-    more, larger = _met(resembling, resembling)
+    more, larger = _met(resembling, resembling, engine)
     first, second = sets.sizes[more >> 32], sets.sizes[more & 0xFFFFFFFF]
     may = np.minimum(first, second) >= floors.jaccard.of(np.maximum(first, second))
     keys = np.union1d(pairs, more[may])
@@ -91,7 +92,7 @@ def _first(matrix: csr_array, counts: Rows) -> csr_array:
     return csr_array((matrix.data[taken], matrix.indices[taken], indptr), shape=matrix.shape)
 
 
-def _met(asking: csr_array, asked: csr_array) -> tuple[Keys, list[Crowd]]:
+def _met(asking: csr_array, asked: csr_array, engine: Engine) -> tuple[Keys, list[Crowd]]:
     """Return the pairs of a row of `asking` and one of `asked` with a one in the same column.
 
     Columns that are too full for that give a crowd instead.
@@ -101,26 +102,32 @@ def _met(asking: csr_array, asked: csr_array) -> tuple[Keys, list[Crowd]]:
     crowded = (number > 0) & (bearers > _LARGEST_GROUP)
     crowds = [Crowd(_rows_of(bears, k), _rows_of(asks, k)) for k in np.flatnonzero(crowded)]
     weight = np.where(crowded, 0, number * bearers.astype(np.int64))
+    most = min(_PAIRS_AT_ONCE, int(weight.sum()) // engine.partitions + 1)
     found: Keys = np.empty(0, dtype=np.int64)
     fresh, waiting = [found], 0
-    for start, end in portions(weight, _PAIRS_AT_ONCE):
-        keys = _pairs(asks, bears, np.repeat(np.arange(start, end), number[start:end]), crowded)
+    runs = list(portions(weight, most))
+    for keys in engine.map("candidate pairs", _pairs, runs, asks, bears, number, crowded):
         fresh.append(keys)
         waiting += len(keys)
-        if waiting > _PAIRS_AT_ONCE or end == len(weight):
+        if waiting > _PAIRS_AT_ONCE:
             found, fresh, waiting = np.unique(np.concatenate([found, *fresh])), [], 0
-    return found, crowds
+    return np.unique(np.concatenate([found, *fresh])), crowds
 
 
-def _pairs(asks: csc_array, bears: csc_array, column: Rows, crowded: Marks) -> Keys:
+def _pairs(
+    run: tuple[int, int], asks: csc_array, bears: csc_array, number: Rows, crowded: Marks
+) -> Keys:
     """Return the pairs that meet in some columns that follow each other.
 
     Args:
+        run: The first of the columns, and the one after the last.
         asks: Who looks for others.
         bears: Whom they look for.
-        column: The column of each one of `asks`, for those columns.
+        number: Ones of `asks` in each column.
         crowded: Columns that are left out.
     """
+    start, stop = run
+    column = np.repeat(np.arange(start, stop), number[start:stop])
     entry = np.arange(len(column)) + (asks.indptr[column[0]] if len(column) else 0)
     begin, end = bears.indptr[column].astype(np.int64), bears.indptr[column + 1]
     counts = np.where(crowded[column], 0, end - begin)

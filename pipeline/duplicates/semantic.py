@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Protocol
 
 import numpy as np
@@ -12,6 +12,7 @@ import polars as pl
 from pipeline.duplicates.index import EXACT_ROWS, neighbours
 from pipeline.duplicates.stars import FOUND, Rows, found
 from pipeline.embedding import ERROR
+from pipeline.scale import LOCAL, Engine
 
 Vectors = npt.NDArray[np.float32]
 
@@ -40,16 +41,24 @@ class Meanings:
         embedder: Makes the vectors.
         least: Least cosine, of exact vectors, of the pairs that are returned.
         common: Least share of the words of the text with fewer of them that the other one has too.
+        engine: Who compares vectors.
     """
 
     def __init__(
-        self, texts: pl.Series, words: pl.Series, embedder: Embedder, least: float, common: float
+        self,
+        texts: pl.Series,
+        words: pl.Series,
+        embedder: Embedder,
+        least: float,
+        common: float,
+        engine: Engine = LOCAL,
     ) -> None:
         self._texts = texts
         self._words = words
         self._embedder = embedder
         self._least = least
         self._common = common
+        self._engine = engine
         self._rows = np.empty(0, dtype=np.int64)
         self._vectors: Vectors | None = None
 
@@ -60,7 +69,8 @@ class Meanings:
             return pl.DataFrame(schema=FOUND)
         vectors = self._embedder.quick(self._of(fresh))
         known = vectors[:0] if self._vectors is None else self._vectors
-        pairs = _pairs(vectors, np.concatenate([known, vectors]), len(known), self._least - ERROR)
+        everyone, least = np.concatenate([known, vectors]), self._least - ERROR
+        pairs = _pairs(vectors, everyone, len(known), least, self._engine)
         self._vectors = np.concatenate([known, vectors])
         self._rows = np.concatenate([self._rows, fresh])
         return self._decided(fresh[pairs[:, 0]], self._rows[pairs[:, 1]])
@@ -87,7 +97,7 @@ class Meanings:
 
 
 def _pairs(
-    fresh: Vectors, everyone: Vectors, before: int, threshold: float
+    fresh: Vectors, everyone: Vectors, before: int, threshold: float, engine: Engine = LOCAL
 ) -> npt.NDArray[np.int64]:
     """Return pairs (row of `fresh`, row of `everyone`), each once; `fresh` is its end.
 
@@ -97,24 +107,27 @@ def _pairs(
     if len(everyone) > EXACT_ROWS:
         found_pairs = neighbours(fresh, everyone, threshold)
     else:
-        found_pairs = _products(fresh, everyone, before, threshold)
+        blocks = list(range(0, len(fresh), _BLOCK))
+        short = _shortened(everyone)
+        given = (short, fresh, everyone, before, threshold)
+        found_pairs = engine.map("vectors compared", _products, blocks, *given)
     chosen = [pair[pair[:, 1] < before + pair[:, 0]] for pair in found_pairs]
     return np.concatenate([np.empty((0, 2), dtype=np.int64), *chosen])
 
 
 def _products(
-    fresh: Vectors, everyone: Vectors, before: int, threshold: float
-) -> Iterator[npt.NDArray[np.int64]]:
-    short = _shortened(everyone)
-    for start in range(0, len(fresh), _BLOCK):
-        some = short[before + start : before + start + _BLOCK]
-        for column in range(0, before + start + len(some), _BLOCK):
-            products = some @ short[column : column + _BLOCK].T
-            rows = np.flatnonzero(products.max(axis=1) >= np.float32(threshold - _SLACK))
-            a, b = np.nonzero(products[rows] >= np.float32(threshold - _SLACK))
-            a, b = rows[a] + start, b + column
-            above = np.einsum("ij,ij->i", fresh[a], everyone[b]) >= np.float32(threshold)
-            yield np.column_stack([a[above], b[above]])
+    start: int, short: Vectors, fresh: Vectors, everyone: Vectors, before: int, threshold: float
+) -> npt.NDArray[np.int64]:
+    found_pairs = [np.empty((0, 2), dtype=np.int64)]
+    some = short[before + start : before + start + _BLOCK]
+    for column in range(0, before + start + len(some), _BLOCK):
+        products = some @ short[column : column + _BLOCK].T
+        rows = np.flatnonzero(products.max(axis=1) >= np.float32(threshold - _SLACK))
+        a, b = np.nonzero(products[rows] >= np.float32(threshold - _SLACK))
+        a, b = rows[a] + start, b + column
+        above = np.einsum("ij,ij->i", fresh[a], everyone[b]) >= np.float32(threshold)
+        found_pairs.append(np.column_stack([a[above], b[above]]))
+    return np.concatenate(found_pairs)
 
 
 def _shortened(vectors: Vectors) -> Vectors:

@@ -15,6 +15,7 @@ from scipy.sparse import csr_array
 from pipeline import schema
 from pipeline.duplicates.floors import DIGITS, Floors, Thresholds
 from pipeline.duplicates.shingles import Hashes, shingles
+from pipeline.scale import BUCKET, LOCAL, Engine
 
 LEXICAL: schema.Schema = {
     "a": pl.UInt32(),
@@ -44,22 +45,18 @@ class ShingleSets:
     sizes: Rows
 
     @classmethod
-    def of(cls, texts: pl.Series, words: int) -> ShingleSets:
+    def of(cls, texts: pl.Series, words: int, engine: Engine = LOCAL) -> ShingleSets:
         """Return the sets of shingles of `words` words."""
         counts = texts.str.count_matches(" ").to_numpy().astype(np.int64) + 1
-        heaps = [_Heap() for _ in range(1 + int(counts.sum()) // _SHINGLES_A_HEAP)]
-        sizes = np.zeros(len(texts), dtype=np.int64)
-        for start, end in portions(counts, _WORDS_AT_ONCE):
-            rows, hashes = shingles(texts[start:end], words, start)
-            sizes += np.bincount(rows, minlength=len(texts))
-            place = (hashes % np.uint64(len(heaps))).astype(np.uint16)
-            order = np.argsort(place, kind="stable")
-            ends = np.cumsum(np.bincount(place, minlength=len(heaps)))[:-1]
-            for heap, some in zip(heaps, np.split(order, ends), strict=True):
-                heap.add(rows[some], hashes[some])
+        heaps = 1 + int(counts.sum()) // _SHINGLES_A_HEAP
+        if engine.partitions == 1:
+            shared = _in_heaps(texts, counts, words, heaps)
+        else:
+            shared = _in_parts(texts, counts, words, heaps, engine)
+        # A text of fewer words is one shingle.
+        sizes = np.where(texts != "", np.maximum(counts - words + 1, 1), 0)
         borne, bearers, known = [], [], 0
-        while heaps:
-            table, repeated = heaps.pop().common()
+        for table, repeated in shared:
             sizes -= np.bincount(repeated, minlength=len(texts))
             numbers = table["number"].to_numpy()
             bearers.append(np.bincount(numbers))
@@ -74,16 +71,18 @@ class ShingleSets:
         matrix.sort_indices()
         return cls(matrix, sizes)
 
-    def measured(self, a: Rows, b: Rows, least: Thresholds) -> pl.DataFrame:
+    def measured(self, a: Rows, b: Rows, least: Thresholds, engine: Engine = LOCAL) -> pl.DataFrame:
         """Return rows of LEXICAL for the pairs of rows `a` and `b` that reach a threshold."""
-        frames = [self.reaching(*some, least) for some in self._shared(a, b)]
+        frames = [self.reaching(*some, least) for some in self._shared(a, b, engine)]
         return pl.concat([pl.DataFrame(schema=LEXICAL), *frames])
 
-    def sharing(self, a: Rows, b: Rows, floors: Floors) -> npt.NDArray[np.bool]:
+    def sharing(
+        self, a: Rows, b: Rows, floors: Floors, engine: Engine = LOCAL
+    ) -> npt.NDArray[np.bool]:
         """Return which pairs have as many shingles in common as `floors` asks."""
         enough = [
             floors.reached(self.sizes[some], self.sizes[other], shared)
-            for some, other, shared in self._shared(a, b)
+            for some, other, shared in self._shared(a, b, engine)
         ]
         return np.concatenate([np.empty(0, dtype=np.bool), *enough])
 
@@ -105,10 +104,58 @@ class ShingleSets:
             containment=pl.when(long).then("containment").otherwise(0.0)
         ).filter(least.reached())
 
-    def _shared(self, a: Rows, b: Rows) -> Iterator[tuple[Rows, Rows, Rows]]:
-        for start in range(0, len(a), _PAIRS_AT_ONCE):
-            some, other = (side[start : start + _PAIRS_AT_ONCE] for side in (a, b))
-            yield some, other, self.matrix[some].multiply(self.matrix[other]).sum(axis=1)
+    def _shared(self, a: Rows, b: Rows, engine: Engine) -> Iterator[tuple[Rows, Rows, Rows]]:
+        cuts = [slice(start, start + _PAIRS_AT_ONCE) for start in range(0, len(a), _PAIRS_AT_ONCE)]
+        pairs = [(a[cut], b[cut]) for cut in cuts]
+        found = engine.map("pairs measured", _in_common, pairs, self.matrix)
+        for (some, other), shared in zip(pairs, found, strict=True):
+            yield some, other, shared
+
+
+def _in_common(pairs: tuple[Rows, Rows], matrix: csr_array) -> Rows:
+    some, other = pairs
+    shared: Rows = matrix[some].multiply(matrix[other]).sum(axis=1)
+    return shared
+
+
+def _in_heaps(
+    texts: pl.Series, counts: Rows, words: int, number: int
+) -> Iterator[tuple[pl.DataFrame, Rows]]:
+    """Yield the shingles of several texts, heap by heap; see `_common`."""
+    heaps = [_Heap() for _ in range(number)]
+    for start, end in portions(counts, _WORDS_AT_ONCE):
+        rows, hashes = shingles(texts[start:end], words, start)
+        place = (hashes % np.uint64(number)).astype(np.uint16)
+        order = np.argsort(place, kind="stable")
+        ends = np.cumsum(np.bincount(place, minlength=number))[:-1]
+        for heap, some in zip(heaps, np.split(order, ends), strict=True):
+            heap.add(rows[some], hashes[some])
+    while heaps:
+        yield _common(*heaps.pop().taken())
+
+
+def _in_parts(
+    texts: pl.Series, counts: Rows, words: int, heaps: int, engine: Engine
+) -> Iterator[tuple[pl.DataFrame, Rows]]:
+    """Yield the same in the same order, from partitions: of each heap some hashes that follow."""
+    most = int(counts.sum()) // engine.partitions + 1
+    items = [(start, texts[start:end]) for start, end in portions(counts, most)]
+    bits = max(0, engine.partitions - 1).bit_length()
+    buckets = heaps << bits
+    yield from engine.shuffle("shingles", _cut, items, _met_again, buckets, words, heaps, bits)
+
+
+def _cut(item: tuple[int, pl.Series], words: int, heaps: int, bits: int) -> pl.DataFrame:
+    first, texts = item
+    rows, hashes = shingles(texts, words, first)
+    heap = heaps - 1 - (hashes % np.uint64(heaps)).astype(np.int64)
+    after = (hashes >> np.uint64(64 - bits)).astype(np.int64) if bits else 0
+    bucket = ((heap << bits) + after).astype(np.int32)
+    return pl.DataFrame({"row": rows, "hash": hashes, BUCKET: bucket})
+
+
+def _met_again(shingled: pl.DataFrame, *_: int) -> tuple[pl.DataFrame, Rows]:
+    return _common(shingled["row"].to_numpy(), shingled["hash"].to_numpy())
 
 
 class _Heap:
@@ -123,29 +170,34 @@ class _Heap:
         self._rows.write(rows.tobytes())
         self._hashes.write(hashes.tobytes())
 
-    def common(self) -> tuple[pl.DataFrame, Rows]:
-        """Return the shingles of several texts, and the rows of those that one text repeats.
-
-        Columns are row and number, an Int32 that stands for the shingle.
-        """
+    def taken(self) -> tuple[npt.NDArray[np.uint32], Hashes]:
+        """Return the rows of the shingles and their hashes; the heap is gone."""
         with self._rows as file:
             file.seek(0)
             rows = np.frombuffer(file.read(), dtype=np.uint32)
         with self._hashes as file:
             file.seek(0)
             hashes = np.frombuffer(file.read(), dtype=np.uint64)
-        ordered = np.sort(hashes)
-        several = pl.DataFrame({"hash": np.unique(ordered[1:][ordered[1:] == ordered[:-1]])})
-        table = (
-            pl.DataFrame({"row": rows, "hash": hashes})
-            .join(several, on="hash", how="semi")
-            .sort("hash", "row")
-        )
-        repeated = (table["hash"] == table["hash"].shift()) & (table["row"] == table["row"].shift())
-        repeated = repeated.fill_null(value=False)
-        common = table.filter(~repeated).filter(pl.len().over("hash") > 1)
-        number = common.select("row", number=pl.col("hash").rle_id().cast(pl.Int32))
-        return number, table["row"].filter(repeated).to_numpy()
+        return rows, hashes
+
+
+def _common(rows: npt.NDArray[np.uint32], hashes: Hashes) -> tuple[pl.DataFrame, Rows]:
+    """Return the shingles of several texts, and the rows of those that one text repeats.
+
+    Columns are row and number, an Int32 that stands for the shingle.
+    """
+    ordered = np.sort(hashes)
+    several = pl.DataFrame({"hash": np.unique(ordered[1:][ordered[1:] == ordered[:-1]])})
+    table = (
+        pl.DataFrame({"row": rows, "hash": hashes})
+        .join(several, on="hash", how="semi")
+        .sort("hash", "row")
+    )
+    repeated = (table["hash"] == table["hash"].shift()) & (table["row"] == table["row"].shift())
+    repeated = repeated.fill_null(value=False)
+    common = table.filter(~repeated).filter(pl.len().over("hash") > 1)
+    number = common.select("row", number=pl.col("hash").rle_id().cast(pl.Int32))
+    return number, table["row"].filter(repeated).to_numpy()
 
 
 def portions(counts: Rows, most: int) -> Iterator[tuple[int, int]]:

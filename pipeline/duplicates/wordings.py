@@ -8,6 +8,7 @@ import polars as pl
 from pipeline.config import DedupConfig
 from pipeline.duplicates.lexical import LEXICAL, Thresholds, similar
 from pipeline.duplicates.stars import Rows, found
+from pipeline.scale import LOCAL, Engine
 
 
 class Wordings:
@@ -17,9 +18,12 @@ class Wordings:
         words: Normal words of each row, the best row first; "" for a row without a text.
         config: Thresholds, and size of a shingle.
         least: What pairs of similar words must reach to be returned.
+        engine: Who does the work.
     """
 
-    def __init__(self, words: pl.Series, config: DedupConfig, least: Thresholds) -> None:
+    def __init__(
+        self, words: pl.Series, config: DedupConfig, least: Thresholds, engine: Engine = LOCAL
+    ) -> None:
         table = pl.DataFrame({"row": np.arange(len(words), dtype=np.uint32), "words": words})
         self._texts = (
             table.filter(pl.col("words") != "")
@@ -30,6 +34,7 @@ class Wordings:
         )
         self._text_of = table.join(self._texts, on="words").select("row", "text").sort("row")
         self._config = config
+        self._engine = engine
         self._least = least
         self._pairs = pl.DataFrame(schema=LEXICAL)
         self._looked = False
@@ -70,7 +75,8 @@ class Wordings:
 
     def _look(self, texts: pl.DataFrame) -> None:
         enough = Thresholds(self._config.jaccard, self._config.containment)
-        result = similar(texts["words"], self._config.shingle_words, self._least, enough)
+        size = self._config.shingle_words
+        result = similar(texts["words"], size, self._least, enough, self._engine)
         number, pairs = texts["text"], result.pairs
         named = pairs.with_columns(a=number.gather(pairs["a"]), b=number.gather(pairs["b"]))
         self._pairs = pl.concat([self._pairs, named]).unique()

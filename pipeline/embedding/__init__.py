@@ -7,8 +7,10 @@ this machine, and find pairs; `exact` ones are computed alone in single precisio
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -17,11 +19,17 @@ from pipeline.config import Config
 from pipeline.embedding.cache import Vector, VectorCache
 from pipeline.embedding.encoder import BUNDLED, Encoder
 from pipeline.progress import task
+from pipeline.scale import LOCAL, Engine
 
 __all__ = ["BUNDLED", "ERROR", "Embedder", "embedder_of"]
 
 ERROR = 0.01
 """Most that a cosine of two quick vectors is off: 0.0045 for bfloat16 over 192 real posts."""
+
+Way = Literal["quick", "exact"]
+
+encoder = lru_cache(maxsize=2)(Encoder)
+"""One model a process, which partitions share."""
 
 _CHUNK = 512  # texts between two writes to the cache
 
@@ -37,32 +45,29 @@ class Embedder:
             sentence-transformers can load.
         window_words: Words a window.
         cache: Folder in which vectors are kept; None keeps none.
+        engine: Who computes them.
 
     Raises:
         BadInputError: The model cannot be loaded.
     """
 
-    def __init__(self, model: str, window_words: int, cache: Path | None = None) -> None:
-        self._encoder = Encoder(model)
+    def __init__(
+        self, model: str, window_words: int, cache: Path | None = None, engine: Engine = LOCAL
+    ) -> None:
+        self._encoder = encoder(model)
+        self._engine = engine
         self._window = window_words
         self._cache = VectorCache(cache / "embeddings.sqlite") if cache else None
 
     def quick(self, texts: Sequence[str]) -> npt.NDArray[np.float32]:
         """Return vectors that are good for finding; shape (n, dimensions)."""
-        return self._vectors("quick", texts, self._encoder.quick)
+        return self._vectors("quick", texts)
 
     def exact(self, texts: Sequence[str]) -> npt.NDArray[np.float32]:
         """Return vectors that do not depend on what else is computed; shape (n, dimensions)."""
-        return self._vectors(
-            "exact", texts, lambda some: np.concatenate([self._encoder.exact(t) for t in some])
-        )
+        return self._vectors("exact", texts)
 
-    def _vectors(
-        self,
-        way: str,
-        texts: Sequence[str],
-        encode: Callable[[Sequence[str]], npt.NDArray[np.float32]],
-    ) -> npt.NDArray[np.float32]:
+    def _vectors(self, way: Way, texts: Sequence[str]) -> npt.NDArray[np.float32]:
         keys = [self._key(way, text) for text in texts]
         text_of = dict(zip(keys, texts, strict=True))
         known = self._cache.read(list(text_of)) if self._cache else {}
@@ -71,15 +76,17 @@ class Embedder:
         # Counted in windows: a long text takes as long as many short ones.
         total = sum(len(_windows(text_of[key], self._window)) for key in todo)
         with task(f"windows embedded ({way})", total) as progress:
-            for start in range(0, len(todo), _CHUNK):
-                some = todo[start : start + _CHUNK]
-                windows = [_windows(text_of[key], self._window) for key in some]
-                flat = encode([window for each in windows for window in each])
-                fresh = dict(zip(some, _means(flat, [len(w) for w in windows]), strict=True))
+            size = max(1, min(_CHUNK, -(-len(todo) // self._engine.partitions)))
+            chunks = [todo[start : start + size] for start in range(0, len(todo), size)]
+            asked = [[text_of[key] for key in some] for some in chunks]
+            given = (self._encoder.name, self._window, way)
+            found = self._engine.map("texts embedded", _encoded, asked, *given)
+            for some, (vectors, count) in zip(chunks, found, strict=True):
+                fresh = dict(zip(some, vectors, strict=True))
                 if self._cache:
                     self._cache.write(fresh)
                 known |= fresh
-                progress.advance(len(flat))
+                progress.advance(count)
         if not keys:
             return np.zeros((0, self._encoder.dimensions), dtype=np.float32)
         return np.stack([known[key] for key in keys])
@@ -89,12 +96,15 @@ class Embedder:
         return hashlib.sha256("\0".join(parts).encode("utf-8", "surrogatepass")).digest()
 
 
-def embedder_of(config: Config, model: str | None = None) -> Embedder | None:
+def embedder_of(
+    config: Config, model: str | None = None, engine: Engine = LOCAL
+) -> Embedder | None:
     """Return what makes a build's vectors, or None if it compares no meanings.
 
     Args:
         config: The build.
         model: None for `dedup.embedding_model`; "" compares nothing.
+        engine: Who computes them.
 
     Raises:
         BadInputError: The model cannot be loaded.
@@ -102,7 +112,19 @@ def embedder_of(config: Config, model: str | None = None) -> Embedder | None:
     name = config.dedup.embedding_model if model is None else model
     if not name:
         return None
-    return Embedder(name, config.dedup.window_words, Path(config.build.cache))
+    return Embedder(name, config.dedup.window_words, Path(config.build.cache), engine)
+
+
+def _encoded(texts: Sequence[str], model: str, window: int, way: Way) -> tuple[list[Vector], int]:
+    """Return the vector of each text, and the number of windows."""
+    known = encoder(model)
+    windows = [_windows(text, window) for text in texts]
+    every = [each for some in windows for each in some]
+    if way == "quick":
+        flat = known.quick(every)
+    else:
+        flat = np.concatenate([known.exact(each) for each in every])
+    return _means(flat, [len(some) for some in windows]), len(every)
 
 
 def _means(vectors: npt.NDArray[np.float32], sizes: Iterable[int]) -> list[Vector]:

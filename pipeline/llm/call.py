@@ -20,7 +20,7 @@ from pipeline.llm.online import Lane
 from pipeline.llm.prices import dollars
 from pipeline.llm.purse import Purse
 from pipeline.llm.reply import Reply
-from pipeline.llm.request import Request
+from pipeline.llm.request import Request, in_shard
 from pipeline.progress import Task, task
 
 
@@ -114,7 +114,7 @@ class Caller:
             BadInputError: The key is missing or refused, or the endpoint rejects the request.
             BudgetError: The next call could exceed the cap.
             StageError: The endpoint stays out of reach; what was answered is in the ledger.
-            WaitingError: Batches are on their way.
+            WaitingError: Batches are on their way, or other shards have to ask, too.
         """
         with task(label, total) as progress:
             session = _Session(
@@ -124,6 +124,7 @@ class Caller:
                 self._endpoints,
                 progress,
                 replay_only=self._replay_only,
+                shard=self._budget.shard,
             )
             try:
                 asyncio.run(session.run(requests))
@@ -182,8 +183,10 @@ class _Session:
         progress: Task,
         *,
         replay_only: bool,
+        shard: str,
     ) -> None:
         self._models, self._ledger, self._purse = models, ledger, purse
+        self._shard, self._elsewhere = shard, 0
         self._endpoints, self._progress, self._replay_only = endpoints, progress, replay_only
         self._online: dict[str, Lane] = {}
         self._batches: dict[str, BatchLane] = {}
@@ -207,6 +210,8 @@ class _Session:
                 if self._replay_only:
                     first_lacking = first_lacking or request
                     self._lacking[request.name] += 1
+                elif not in_shard(request.key, self._shard):
+                    self._elsewhere += 1
                 else:
                     await self._put(request, lanes)
             for batches in self._batches.values():
@@ -218,6 +223,12 @@ class _Session:
             line = waiting(BatchBook(self._ledger), (key for _, key in self.asked_for), held)
             if line:
                 raise WaitingError(line)
+        if self._elsewhere:
+            raise WaitingError(
+                f"shard {self._shard}: its requests are answered as far as they are known; "
+                f"{self._elsewhere:,} belong to other shards: merge all their ledgers "
+                "(`ledger merge`) and go on with that one (docs/scale.md)"
+            )
 
     def _is_known(self, key: str) -> bool:
         if not self._ledger.has(key, errors=self._replay_only):

@@ -10,6 +10,7 @@ from functools import cached_property
 from pipeline.artifacts import canonical_json, sha256_text
 
 KEY_TAG = "r1"
+_PREFIX = 8  # hex digits of a key that decide on its shard
 EXCLUDED_FROM_KEY = frozenset({"item", "name"})
 
 
@@ -66,3 +67,14 @@ class Request:
     def key(self) -> str:
         """The request's key: "r1:" and the SHA-256 of its components in canonical JSON."""
         return f"{KEY_TAG}:{sha256_text(canonical_json(self.components()))}"
+
+
+def in_shard(key: str, shard: str) -> bool:
+    """Return whether a key is in a shard "K/N": the K-th of N equal runs of keys; "" has all.
+
+    The first digits of a key decide, so that a shard is a run of the ledger's keys in order.
+    """
+    if not shard:
+        return True
+    number, count = map(int, shard.split("/"))
+    return int(key.removeprefix(f"{KEY_TAG}:")[:_PREFIX], 16) * count >> 4 * _PREFIX == number

@@ -19,6 +19,9 @@ _BY_AUTHOR = frozenset({"deleted", "author"})
 _NUMERIC = re.compile(r"[-+0-9.:eTZ ]{1,40}")
 _SUBREDDIT = re.compile(r"[A-Za-z0-9_:.-]{1,30}")
 
+ERROR = "error"
+"""Reason of a line that could not be read for no fault that is known."""
+
 Number = int | float | str | None
 
 
