@@ -7,6 +7,7 @@ import shutil
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -36,6 +37,8 @@ PRICES = ROOT / "tests" / "prices.toml"
 settings.register_profile("any speed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("any speed")
 SECRET = "sk-this-must-never-be-seen-anywhere"
+# Builds that are compared are of one day, also at midnight; see pipeline.llm.ledger.now.
+os.environ.setdefault("SOURCE_DATE_EPOCH", str(int(time.time())))
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -11,11 +11,22 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import polars as pl
+
 from pipeline.config_file import read_toml
+from pipeline.dist import table_path
 from pipeline.paths import ROOT
 from tests.loopback_hub import MAINTAINER, Hub
 
 REPO = "org/VALACT-test"
+LOAD = """
+import json, sys
+from datasets import load_dataset
+name, config, revision, streaming = sys.argv[1:]
+found = load_dataset(name, config, split="test", revision=revision or None,
+                     streaming=streaming == "yes")
+print(json.dumps([dict(row) for row in found], default=str))
+"""
 CONSENT = {
     "publish.rights": "Invented posts, ours to give.",
     "publish.demonstration": True,
@@ -49,6 +60,11 @@ class HubWorld:
     config: Path
     tmp: Path
     key: str
+
+    def rows(self, config: str) -> list[dict[str, Any]]:
+        """Return what the release folder here holds, as JSON would tell it."""
+        table = pl.read_parquet(table_path(self.tmp / "dist", config))
+        return list(json.loads(json.dumps(table.to_dicts(), default=str)))
 
     def environment(self, token: str = MAINTAINER) -> dict[str, str]:
         named = {

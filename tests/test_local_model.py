@@ -13,10 +13,13 @@ import pytest
 
 from pipeline.config import BudgetConfig
 from pipeline.config_file import load
+from pipeline.dist import TABLES
 from pipeline.errors import StageError
 from pipeline.llm.call import Caller
 from pipeline.llm.reply import Reply
-from tests.conftest import DEMO, command
+from tests.conftest import DEMO, SECRET, command
+from tests.hub_world import CONSENT, LOAD, REPO, HubWorld, write_config
+from tests.loopback_hub import loopback_hub
 
 pytestmark = pytest.mark.slow
 
@@ -101,27 +104,31 @@ def _alive(pid: int) -> bool:
     return status.rpartition(")")[2].split()[0] != "Z"
 
 
-def test_the_demonstration_gives_the_same_bytes_twice(tmp_path: Path) -> None:
+def test_the_demonstration_gives_the_same_bytes_twice_and_is_published(tmp_path: Path) -> None:
     """The embedded default end to end, cut to one scenario of one domain."""
     others = r"(?m)^(career|finance|education|relationships) = .*\n"
-    config = tmp_path / "demo.toml"
-    config.write_text(re.sub(others, "", DEMO.read_text(encoding="utf-8")), encoding="utf-8")
+    base = tmp_path / "demo.toml"
+    base.write_text(re.sub(others, "", DEMO.read_text(encoding="utf-8")), encoding="utf-8")
+    fewer = {"select.scenarios": 1, "select.reserve": 0, "rewrite.reserve": 0}
     released = []
     for name in ("one", "two"):
         folder = tmp_path / name
-        done = command(
-            "build",
-            f"--config={config}",
-            "--scenarios=1",
-            "--set=select.reserve=0",
-            "--set=rewrite.reserve=0",
-            f"--workspace={folder / 'work'}",
-            f"--ledger={folder / 'ledger.sqlite'}",
-            f"--dist={folder / 'dist'}",
-            timeout=500,
-        )
+        places = {
+            "build.workspace": str(folder / "work"),
+            "build.ledger": str(folder / "ledger.sqlite"),
+            "build.dist": str(folder / "dist"),
+        }
+        config = write_config(base, tmp_path / f"{name}.toml", fewer | places | CONSENT)
+        done = command("build", f"--config={config}", timeout=500)
         assert done.returncode == 0, done.stderr
         files = sorted(p for p in (folder / "dist").rglob("*") if p.is_file())
         released.append({p.relative_to(folder): p.read_bytes() for p in files})
     assert released[0] == released[1]
-    assert any("questions" in path.parts for path in released[0])
+    with loopback_hub() as hub:
+        world = HubWorld(hub, tmp_path / "one.toml", tmp_path / "one", SECRET)
+        done = world.run("publish", f"--repo={REPO}", "--yes")
+        assert done.returncode == 0, done.stderr
+        for table in TABLES:
+            told = world.script(LOAD, REPO, table, "v0.1.0", "no")
+            assert told == world.rows(table)
+            assert told

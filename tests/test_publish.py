@@ -2,33 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import threading
 from pathlib import Path
 from typing import Any
 
-import polars as pl
-
-from pipeline.dist import TABLES, table_path
-from tests.hub_world import REPO, HubWorld
+from pipeline.dist import TABLES
+from tests.hub_world import LOAD, REPO, HubWorld
 from tests.loopback_hub import MAINTAINER, READER, STRANGER, Repo
-
-LOAD = """
-import json, sys
-from datasets import load_dataset
-name, config, revision, streaming = sys.argv[1:]
-found = load_dataset(name, config, split="test", revision=revision or None,
-                     streaming=streaming == "yes")
-print(json.dumps([dict(row) for row in found], default=str))
-"""
 
 
 def publish(world: HubWorld, *arguments: str, **options: Any) -> Any:
     return world.run("publish", f"--repo={REPO}", *arguments, **options)
-
-
-def rows_here(world: HubWorld, config: str) -> list[dict[str, Any]]:
-    return pl.read_parquet(table_path(world.tmp / "dist", config)).to_dicts()
 
 
 def test_a_dry_run_lists_and_sends_nothing(hub_world: HubWorld) -> None:
@@ -61,7 +45,7 @@ def test_what_is_published_loads_by_name_equal_row_for_row(hub_world: HubWorld) 
     for config in TABLES:
         for streaming in ("no", "yes"):
             told = hub_world.script(LOAD, REPO, config, "v0.1.0", streaming)
-            assert told == json.loads(json.dumps(rows_here(hub_world, config), default=str))
+            assert told == hub_world.rows(config)
     head = repo.commits[repo.branches["main"]].files
     log = repo.data(head["CHANGELOG.md"]).decode()
     assert log.startswith("# Changes\n<!-- VALACT CANARY ")

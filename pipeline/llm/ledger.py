@@ -12,6 +12,7 @@ never forgotten.
 from __future__ import annotations
 
 import dataclasses
+import os
 import sqlite3
 from collections import Counter
 from collections.abc import Iterator
@@ -283,5 +284,11 @@ def served(db: sqlite3.Connection, key: str, *, errors: bool = False) -> Reply |
 
 
 def now() -> str:
-    """Return the time, as the ledger writes it."""
-    return datetime.now(UTC).isoformat(timespec="milliseconds")
+    """Return the time, as the ledger writes it: that of SOURCE_DATE_EPOCH if it is set.
+
+    Days of calls stand in manifests and on the card, so that two builds with ledgers of their own
+    give the same bytes on one day, and with that variable on any.
+    """
+    fixed = os.environ.get("SOURCE_DATE_EPOCH", "")
+    moment = datetime.fromtimestamp(int(fixed), UTC) if fixed.isdecimal() else datetime.now(UTC)
+    return moment.isoformat(timespec="milliseconds")
