@@ -24,7 +24,7 @@ from tests import loopback_studio
 from tests.loopback_studio import KEY, studio_server
 from tests.simulated import simulate
 from tests.studio_office import TestOffice, answer_of, plan_text
-from tests.tamper import change
+from tests.tampered import change
 
 World = Callable[..., Config]
 

@@ -327,7 +327,7 @@ def test_a_model_without_a_price_is_not_asked(
     [
         ("price = 3", "price"),
         ('[[price]]\nmodel = "m"\n', "price.0.input_usd: Field required"),
-        ("no toml at all", "not a price file"),
+        ("no toml at all", "not valid TOML"),
         (PRICES.read_text() * 2, "fake has two prices"),
     ],
 )

@@ -499,7 +499,7 @@ def test_a_wrong_mapping_is_refused_by_place(tmp_path: Path, entry: str, said: s
 def test_an_unknown_mapping_is_named_with_the_nearest(tmp_path: Path) -> None:
     with pytest.raises(BadInputError, match="no mapping 'umbra'; did you mean 'umbrae'"):
         load_mapping("umbra")
-    with pytest.raises(BadInputError, match=r"absent\.toml: No such file"):
+    with pytest.raises(BadInputError, match=r"absent\.toml: no such file of column mappings"):
         load_mapping("umbra", tmp_path / "absent.toml")
 
 

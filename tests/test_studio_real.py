@@ -10,6 +10,7 @@ import sys
 import time
 from collections import Counter, defaultdict
 from collections.abc import Callable
+from dataclasses import replace
 from fractions import Fraction
 from itertools import permutations
 from pathlib import Path
@@ -281,6 +282,8 @@ def test_what_is_taken_back_leaves_no_byte_in_the_database(
     label_studio: Server, studio: Studio, people: Callable[[int], httpx.Client], tmp_path: Path
 ) -> None:
     made = world(4, experts=1, overlap=1)
+    # Items of its own: the server is that of all these tests.
+    made = replace(made, items=made.items.with_columns(pl.col("item_id") + "heron"))
     words = {
         row["item_id"]: f"heron {number} walked over the frozen harbour at dawn unseen"
         for number, row in enumerate(made.items.to_dicts())
