@@ -122,7 +122,7 @@ def slots_before(place: str) -> Earlier:
         table = pl.read_parquet(path)
         held = table.select("slot", "scenario_id").rows()
         known = table.select("slot", "post_id").rows() if "post_id" in table.columns else []
-    except (OSError, pl.exceptions.PolarsError) as error:
+    except (OSError, pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
         what = " ".join(str(error).split())[:200]
         raise BadInputError(
             f"select.slots: {path}: holds no slots ({what}); name the folder of a release, or "

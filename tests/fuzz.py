@@ -143,7 +143,7 @@ def tries(reader: Reader, inputs: int, folder: Path) -> Iterator[Finding | str]:
             wrong = "more than one line" if "\n" in text else ""
             wrong = wrong or ("" if path.name in text else "the file is not named")
             yield Finding(reader.name, number, f"{wrong}: {text[:200]}") if wrong else "refused"
-        except Exception as error:
+        except (Exception, pl.exceptions.PanicException) as error:
             yield Finding(reader.name, number, f"{type(error).__name__}: {str(error)[:200]}")
         else:
             has = None if reader.rows is None or told is None else reader.rows(data)

@@ -128,7 +128,7 @@ def _read(path: Path) -> tuple[str, pl.DataFrame]:
             frame = _read_lines(path, kind)
     except OSError as error:
         raise ValactError(f"{path}: {error.strerror or error}; give a predictions file") from error
-    except pl.exceptions.PolarsError as error:
+    except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
         raise ValactError(f"{path}: cannot be read: {error}; write it again") from error
     schema = schema_of(kind)
     try:
