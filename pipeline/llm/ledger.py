@@ -78,7 +78,7 @@ class Ledger:
             # WAL and NORMAL: a killed process loses nothing; a power cut may lose the last rows.
             self.db.execute("PRAGMA synchronous=NORMAL")
             self._migrate()
-        except sqlite3.DatabaseError as error:
+        except (sqlite3.DatabaseError, UnicodeDecodeError) as error:  # even its message may be
             if "full" in str(error) or "disk I/O" in str(error):
                 raise
             raise BadInputError(
