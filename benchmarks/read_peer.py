@@ -7,6 +7,7 @@ Python and importing count for no time.
 
 from __future__ import annotations
 
+import importlib
 import json
 import resource
 import subprocess
@@ -14,6 +15,14 @@ import sys
 import time
 from pathlib import Path
 
+_MODULES = {
+    "duckdb": ("duckdb",),
+    "datatrove": (
+        "datatrove.executor",
+        "datatrove.pipeline.readers",
+        "datatrove.pipeline.writers",
+    ),
+}
 _COLUMNS = {
     "id": "VARCHAR",
     "subreddit": "VARCHAR",
@@ -44,7 +53,14 @@ def duckdb(source: str, out: str) -> int:
     )
     engine.sql(query)
     unpack.wait()
-    return int(engine.sql(f"select count(*) from '{out}'").fetchone()[0])
+    return int(engine.sql(f"select count(*) from '{out}'").fetchall()[0][0])
+
+
+def _adapted(_: object, data: dict[str, object], path: str, number: int) -> dict[str, object]:
+    """Return a post as datatrove wants it; its writer cannot take all of Reddit's own fields."""
+    kept = {name: str(data.get(name)) for name in _COLUMNS if name not in ("id", "selftext")}
+    text = str(data.get("selftext") or "-")  # one without a text would be left out
+    return {"text": text, "id": str(data.get("id") or f"{path}/{number}"), "metadata": kept}
 
 
 def datatrove(source: str, out: str) -> int:
@@ -56,7 +72,7 @@ def datatrove(source: str, out: str) -> int:
     folder = Path(out).with_suffix("")
     path = Path(source)
     steps = [
-        JsonlReader(str(path.parent), text_key="selftext", id_key="id", glob_pattern=path.name),
+        JsonlReader(str(path.parent), adapter=_adapted, glob_pattern=path.name),
         ParquetWriter(str(folder / "posts")),
     ]
     stats = LocalPipelineExecutor(steps, tasks=1, workers=1, logging_dir=str(folder / "logs")).run()
@@ -66,12 +82,8 @@ def datatrove(source: str, out: str) -> int:
 def main() -> None:
     """Run once and print what it took."""
     name, source, out = sys.argv[1:]
-    if name == "duckdb":
-        pass  # importing is no part of the job
-    else:
-        import datatrove.executor
-        import datatrove.pipeline.readers
-        import datatrove.pipeline.writers
+    for module in _MODULES[name]:  # importing is no part of the job
+        importlib.import_module(module)
     begun, before = time.perf_counter(), _cpu()
     rows = {"duckdb": duckdb, "datatrove": datatrove}[name](source, out)
     seconds, cpu = time.perf_counter() - begun, _cpu() - before
