@@ -25,7 +25,7 @@ class Receipt:
         prompt_tokens: By the endpoint's count.
         completion_tokens: Likewise.
         date: Day of the reply, UTC.
-        micro_usd: What all answers to it cost, as measured from their usage.
+        micro_usd: Its measured cost, as Ledger.account counts it for the card.
     """
 
     components: Mapping[str, Any]
@@ -51,7 +51,7 @@ def receipts(path: Path, keys: Iterable[str]) -> dict[str, Receipt]:
     with opened(path) as db:
         costs = dict(
             db.execute(
-                "SELECT r.key, sum(s.micro_usd) FROM reservation r JOIN settlement s "
+                "SELECT r.key, max(s.micro_usd) FROM reservation r JOIN settlement s "
                 "ON s.reservation = r.id WHERE s.kind = 'measured' GROUP BY r.key"
             )
         )
