@@ -126,7 +126,7 @@ def adjudicate(
     from pipeline.annotation.page import write_page
     from pipeline.annotation.rounds import all_items
     from pipeline.artifacts import write_json, write_text
-    from pipeline.build import load_table
+    from pipeline.workspace import load_table
 
     config = read_config(config_file, source, workspace=workspace, sets=sets)
     plan, _ = read_plan(config, plan_file)
@@ -157,7 +157,7 @@ def adjudicate(
 
 
 def _decisions_csv(decisions: pl.DataFrame) -> str:
-    from pipeline.annotation.csv_reviews import cell
+    from pipeline.annotation.csv_forms import cell
 
     out = io.StringIO()
     writer = csv.DictWriter(out, decisions.columns, lineterminator="\n")

@@ -37,14 +37,14 @@ def reviews_form(
     folder: Folder = None,
 ) -> None:
     """Draw a round and write a blind CSV to fill in for each expert; a drawn round stays."""
-    from pipeline.annotation import csv_reviews
+    from pipeline.annotation import csv_forms
 
     config = read_config(config_file, source, workspace=workspace, sets=sets)
     place = rounds_folder(config, folder)
     plan, drawn = draw(config, plan_file, place, number, active, missed)
     for note in drawn.notes:
         say(f"warning: {note}")
-    for path in csv_reviews.write_forms(out, drawn.items, drawn.opinions, plan.seed):
+    for path in csv_forms.write_forms(out, drawn.items, drawn.opinions, plan.seed):
         say(f"{path}")
     say(f"round {number}: {drawn.items.height:,} items, kept in {place}")
 

@@ -55,7 +55,7 @@ def population_of(config: Config) -> Population:
         StageError: It has not got so far.
     """
     from pipeline.annotation.sample import population
-    from pipeline.build import load_table
+    from pipeline.workspace import load_table
 
     place = Path(config.build.workspace)
     names = ("generate.slots", "generate.actions", "rewrite.scenarios")
@@ -97,7 +97,7 @@ def ids_in(file: Path | None) -> list[str]:
 
 
 def _missed(config: Config) -> list[str]:
-    from pipeline.build import load_table
     from pipeline.confusion import missed
+    from pipeline.workspace import load_table
 
     return missed(load_table(Path(config.build.workspace), "recognise.actions"))

@@ -32,6 +32,7 @@ from pipeline.prompts import load_prompt
 from pipeline.stages import stage_names
 from pipeline.trace import Trace, parts, trace
 from pipeline.trace.view import CUT, print_trace
+from pipeline.workspace import MANIFEST, load_table
 from tests.conftest import command
 from tests.injections import ORDERS
 from tests.loopback import ChatServer, answer
@@ -67,7 +68,7 @@ def built(world: World, shelf: Path) -> Config:
 
 
 def table(config: Config, name: str) -> pl.DataFrame:
-    return runner.load_table(Path(config.build.workspace), name)
+    return load_table(Path(config.build.workspace), name)
 
 
 def rewrite_table(config: Config, name: str, change: Callable[[pl.DataFrame], Any]) -> None:
@@ -279,9 +280,9 @@ def test_a_prompt_that_has_changed_since_keeps_the_version_of_its_time(built: Co
     version = load_prompt("generate_actions").version
     copy.write_text(copy.read_text().replace(f"version = {version}\n", "version = 77\n", 1))
     digest = hashlib.sha256(copy.read_bytes()).hexdigest()
-    manifest = read_json(workspace / "generate" / runner.MANIFEST)
+    manifest = read_json(workspace / "generate" / MANIFEST)
     manifest["components"]["prompt.generate_actions"] = digest
-    write_json(manifest, workspace / "generate" / runner.MANIFEST)
+    write_json(manifest, workspace / "generate" / MANIFEST)
     expected = (parts.PromptFile("prompts/generate_actions.md", 77, digest),)
     load_prompt.cache_clear()
     assert {call.prompts for call in trace(built, item).calls} == {expected}
