@@ -118,7 +118,7 @@ def test_a_question_leads_to_its_actions_calls_scenario_and_line(built: Config) 
         assert call.asking == 1
         (prompt,) = call.prompts
         now = load_prompt(built.generate.prompt)
-        assert prompt == parts.PromptFile(f"prompts/{now.name}.md", now.version, now.digest)
+        assert prompt == parts_question.PromptFile(f"prompts/{now.name}.md", now.version, now.digest)
     assert found.scenario is not None
     assert found.scenario.text == row["scenario"]
     assert found.scenario.slot == row["slot"]
@@ -283,7 +283,7 @@ def test_a_prompt_that_has_changed_since_keeps_the_version_of_its_time(built: Co
     manifest = read_json(workspace / "generate" / MANIFEST)
     manifest["components"]["prompt.generate_actions"] = digest
     write_json(manifest, workspace / "generate" / MANIFEST)
-    expected = (parts.PromptFile("prompts/generate_actions.md", 77, digest),)
+    expected = (parts_question.PromptFile("prompts/generate_actions.md", 77, digest),)
     load_prompt.cache_clear()
     assert {call.prompts for call in trace(built, item).calls} == {expected}
     copy.unlink()
