@@ -371,7 +371,7 @@ TAMPERED: list[tuple[Callable[[Path], None], str]] = [
     ),
     (
         lambda d: change_parquet(
-            d, "provenance/calls.parquet", lambda t: t.with_columns(pl.col("cost_micro_usd") + 1)
+            d, "provenance/calls.parquet", lambda t: t.with_columns(pl.col("cost_micro_usd") * 2)
         ),
         r"the calls of stage generate to g-one come to requests \d+, .* and generate\.json and the",
     ),

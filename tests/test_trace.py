@@ -31,6 +31,7 @@ from pipeline.paths import SAMPLE_POSTS
 from pipeline.prompts import load_prompt
 from pipeline.stages import stage_names
 from pipeline.trace import Trace, parts, trace
+from pipeline.trace.parts_question import PromptFile
 from pipeline.trace.view import CUT, print_trace
 from pipeline.workspace import MANIFEST, load_table
 from tests.conftest import command
@@ -118,7 +119,7 @@ def test_a_question_leads_to_its_actions_calls_scenario_and_line(built: Config) 
         assert call.asking == 1
         (prompt,) = call.prompts
         now = load_prompt(built.generate.prompt)
-        assert prompt == parts_question.PromptFile(f"prompts/{now.name}.md", now.version, now.digest)
+        assert prompt == PromptFile(f"prompts/{now.name}.md", now.version, now.digest)
     assert found.scenario is not None
     assert found.scenario.text == row["scenario"]
     assert found.scenario.slot == row["slot"]
@@ -283,7 +284,7 @@ def test_a_prompt_that_has_changed_since_keeps_the_version_of_its_time(built: Co
     manifest = read_json(workspace / "generate" / MANIFEST)
     manifest["components"]["prompt.generate_actions"] = digest
     write_json(manifest, workspace / "generate" / MANIFEST)
-    expected = (parts_question.PromptFile("prompts/generate_actions.md", 77, digest),)
+    expected = (PromptFile("prompts/generate_actions.md", 77, digest),)
     load_prompt.cache_clear()
     assert {call.prompts for call in trace(built, item).calls} == {expected}
     copy.unlink()
