@@ -110,7 +110,9 @@ def photograph(path: Path, scenarios: int, models: int) -> Path:
         top = page.locator("table").first.bounding_box()
         assert top is not None
         shots = [
-            page.screenshot(clip={"x": 0, "y": 0, "width": WIDTH, "height": top["y"] + top["height"]}),
+            page.screenshot(
+                clip={"x": 0, "y": 0, "width": WIDTH, "height": top["y"] + top["height"]}
+            ),
             page.locator("section#r img").screenshot(),
         ]
         _below_each_other(shots, path)
