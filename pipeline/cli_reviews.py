@@ -17,6 +17,7 @@ from pipeline.cli_rounds import (
     Number,
     PlanFile,
     draw,
+    drawn_rounds,
     read_plan,
     rounds_folder,
 )
@@ -69,10 +70,7 @@ def reviews_import(
     config = read_config(config_file, source, workspace=workspace, sets=sets)
     plan, _ = read_plan(config, plan_file)
     place = rounds_folder(config, folder)
-    rounds = store.load_rounds(place, plan)
-    if not rounds:
-        raise BadInputError(f"{place}: no round is drawn; `annotate` or `reviews-form` draws one")
-    items = all_items(rounds)
+    items = all_items(drawn_rounds(place, plan))
     try:
         when = csv_reviews.parse_time(updated) if updated else None
     except ValueError:

@@ -48,6 +48,19 @@ def rounds_folder(config: Config, given: Path | None) -> Path:
     return given or place_of(config)
 
 
+def drawn_rounds(folder: Path, plan: Plan) -> list[Round]:
+    """Return the rounds that were drawn.
+
+    Raises:
+        BadInputError: There is none.
+    """
+    from pipeline.annotation.store import load_rounds
+
+    if rounds := load_rounds(folder, plan):
+        return rounds
+    raise BadInputError(f"{folder}: no round is drawn; `annotate` or `reviews-form` draws one")
+
+
 def population_of(config: Config) -> Population:
     """Return the actions of a finished build that can be drawn.
 
