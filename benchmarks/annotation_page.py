@@ -1,6 +1,6 @@
 """Photographs the annotation page, filled in, with a bundled invented post: for the docs.
 
-    python -m benchmarks.annotation_page docs/annotation-page.png
+    python -m benchmarks.annotation_page docs/pictures/annotation-page.png
 
 It needs Label Studio (`make labelstudio`) and Chromium.
 """

@@ -10,76 +10,42 @@ import resource
 import shutil
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import polars as pl
-from filelock import FileLock, Timeout
 
 from pipeline import schema
 from pipeline.artifacts import (
     atomic_folder,
-    canonical_json,
     folder_digest,
     mirror,
-    read_json,
-    sha256_file,
-    sha256_text,
     write_frames,
     write_json,
 )
 from pipeline.config import Config
-from pipeline.errors import BadInputError, BusyError, StageError
+from pipeline.errors import StageError
 from pipeline.funnel import Funnel
-from pipeline.keys import components, difference, key_of
+from pipeline.keys import key_of
+from pipeline.planning import before, plan_stage
 from pipeline.progress import say
 from pipeline.scale import LOCAL, Engine, Spool, engine_of
 from pipeline.stage import DROPPED_TABLE, Context, Result, Stage
 from pipeline.stages import stages_of
+from pipeline.workspace import (
+    MANIFEST,
+    RUN,
+    load_funnel,
+    load_manifest,
+    load_notes,
+    locked,
+    table_file,
+)
 
-MANIFEST, RUN = "manifest.json", "run.json"
 _RSS_UNIT = 1 if sys.platform == "darwin" else 1024
-
-
-@dataclass(frozen=True)
-class Plan:
-    """What the runner would do with one stage, and why.
-
-    Attributes:
-        stage: The stage.
-        action: "skip", "run", or "run if its input changes" when that cannot be known yet.
-        reasons: Lines for people.
-        parts: The components of its key, where they are known.
-    """
-
-    stage: Stage
-    action: str
-    reasons: tuple[str, ...]
-    parts: dict[str, str]
-
-
-def plan(config: Config, force_from: str = "") -> list[Plan]:
-    """Return what `build` would do with each stage, without doing it."""
-    workspace = Path(config.build.workspace)
-    plans: list[Plan] = []
-    open_stages: set[str] = set()
-    forced = False
-    for stage in stages_of(config):
-        forced = forced or stage.name == force_from
-        read = {name.partition(".")[0] for name in stage.inputs}
-        waiting = sorted(open_stages if stage.reads_funnels else read & open_stages)
-        try:
-            found = _plan_stage(stage, config, workspace, forced, waiting)
-        except BadInputError as error:  # the source is missing; the rest can still be planned
-            found = Plan(stage, "run", (str(error),), {})
-        if found.action != "skip":
-            open_stages.add(stage.name)
-        plans.append(found)
-    return plans
 
 
 def build(
@@ -105,7 +71,7 @@ def build(
         for number, stage in enumerate(stages, start=1):
             forced = forced or stage.name == force_from
             label = f"[{number}/{len(stages)}] {stage.name:<9}"
-            found = _plan_stage(stage, config, workspace, forced, [])
+            found = plan_stage(stage, config, workspace, forced, [])
             if found.action == "skip":
                 say(f"{label} unchanged")
             else:
@@ -149,7 +115,7 @@ def run_again(config: Config, name: str) -> None:
     workspace, dist = Path(config.build.workspace), Path(config.build.dist)
     stage = next(stage for stage in stages_of(config) if stage.name == name)
     with locked(workspace, dist):
-        found = _plan_stage(stage, config, workspace, True, [])
+        found = plan_stage(stage, config, workspace, True, [])
         _run(stage, config, workspace, found.parts, True)
         if (workspace / name / "dist").is_dir():
             mirror(workspace / name / "dist", dist)
@@ -160,51 +126,6 @@ def summary(funnel: Funnel) -> str:
     reasons = ", ".join(f"{reason} {n:,}" for reason, n in funnel.reasons().items())
     lost = f"; dropped: {reasons}" if reasons else ""
     return f"{funnel.entered:,} {funnel.unit}s in, {funnel.kept:,} kept{lost}"
-
-
-def load_funnel(workspace: Path, stage: str) -> Funnel:
-    """Return the funnel of a finished stage."""
-    return Funnel.from_json(read_json(workspace / stage / MANIFEST)["funnel"])
-
-
-def load_notes(workspace: Path, stage: str, name: str) -> list[str]:
-    """Return the lines of one kind ("lines", "warnings") that a finished stage notes."""
-    notes = (load_manifest(workspace, stage) or {}).get("notes", {})
-    return [str(line) for line in notes.get(name, [])]
-
-
-def load_manifest(workspace: Path, stage: str) -> dict[str, Any] | None:
-    """Return a stage's manifest, or None if the stage has not finished."""
-    try:
-        manifest = read_json(workspace / stage / MANIFEST)
-    except (OSError, ValueError):
-        return None
-    whole = (
-        isinstance(manifest, dict) and {"components", "files", "funnel", "notes"} <= manifest.keys()
-    )
-    return manifest if whole else None
-
-
-def load_table(workspace: Path, name: str) -> pl.DataFrame:
-    """Return the table "stage.table" of a build.
-
-    Raises:
-        StageError: The stage has not finished.
-    """
-    return pl.read_parquet(table_file(workspace, name))
-
-
-def table_file(workspace: Path, name: str) -> Path:
-    """Return where the table "stage.table" of a build lies.
-
-    Raises:
-        StageError: The stage has not finished.
-    """
-    stage, table = name.split(".")
-    path = workspace / stage / f"{table}.parquet"
-    if not path.is_file():
-        raise StageError(f"{path}: not there; run `python -m pipeline build` first")
-    return path
 
 
 class _Tables(Mapping[str, pl.DataFrame]):
@@ -234,62 +155,6 @@ def _scratch(workspace: Path, stage: Stage) -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _plan_stage(
-    stage: Stage, config: Config, workspace: Path, forced: bool, waiting: Sequence[str]
-) -> Plan:
-    old = load_manifest(workspace, stage.name)
-    if waiting:
-        why = f"waits for {', '.join(waiting)}"
-        return Plan(stage, "run if its input changes" if old else "run", (why,), {})
-    inputs = {name: _table_digest(workspace, name) for name in stage.inputs}
-    parts = components(stage, config, inputs, workspace)
-    if stage.reads_funnels:
-        parts |= dict(_reported_before(stage, config, workspace))
-    if forced:
-        return Plan(stage, "run", ("asked for by --from",), parts)
-    if old is None:
-        return Plan(stage, "run", ("not built yet",), parts)
-    changes = difference(old["components"], parts)
-    if changes:
-        return Plan(stage, "run", tuple(changes), parts)
-    damaged = _damaged(workspace / stage.name, old)
-    if damaged:
-        return Plan(stage, "run", (f"{damaged} is not as it was written",), parts)
-    return Plan(stage, "skip", ("unchanged",), parts)
-
-
-def _before(stage: Stage, config: Config) -> tuple[Stage, ...]:
-    stages = stages_of(config)
-    return stages[: stages.index(stage)]
-
-
-def _reported_before(stage: Stage, config: Config, workspace: Path) -> Iterator[tuple[str, str]]:
-    for earlier in _before(stage, config):
-        manifest = load_manifest(workspace, earlier.name)
-        if manifest is not None:
-            yield f"funnel.{earlier.name}", canonical_json(manifest["funnel"])
-            yield f"notes.{earlier.name}", canonical_json(manifest["notes"])
-            # The whole of it is released: what decided a stage can change, and its counts not.
-            yield f"manifest.{earlier.name}", sha256_text(canonical_json(manifest))
-
-
-def _table_digest(workspace: Path, name: str) -> str:
-    stage, table = name.split(".")
-    manifest = load_manifest(workspace, stage)
-    if manifest is None:
-        raise StageError(f"stage {stage} has not finished; run the build without --from first")
-    return str(manifest["files"][f"{table}.parquet"]["sha256"])
-
-
-def _damaged(folder: Path, manifest: dict[str, Any]) -> str:
-    """Return the first recorded file that is missing or altered, or ""."""
-    for name, entry in manifest["files"].items():
-        path = folder / name
-        if not path.is_file() or sha256_file(path) != entry["sha256"]:
-            return str(path)
-    return ""
-
-
 def _run(
     stage: Stage,
     config: Config,
@@ -299,8 +164,7 @@ def _run(
     engine: Engine = LOCAL,
 ) -> None:
     begun, clock = datetime.now(UTC), time.monotonic()
-    before = [s.name for s in _before(stage, config)]
-    manifests = {name: load_manifest(workspace, name) or {} for name in before}
+    manifests = {s.name: load_manifest(workspace, s.name) or {} for s in before(stage, config)}
     files_in = {name: table_file(workspace, name) for name in stage.inputs}
     # In partitions nothing is read that is not asked for.
     whole = engine.partitions == 1
@@ -369,22 +233,3 @@ def _check_chain(stage: Stage, result: Result, manifests: dict[str, dict[str, An
             f"stage {stage.name} counts {result.funnel.entered} {result.funnel.unit}s in, but "
             f"{previous} kept {kept}; this is a defect, please report it"
         )
-
-
-@contextmanager
-def locked(workspace: Path, dist: Path) -> Iterator[None]:
-    """Hold the build's folders, so that two builds cannot write into one."""
-    with ExitStack() as stack:
-        for folder, lock in (
-            (workspace, workspace / ".lock"),
-            (dist, dist.with_name(f".{dist.name}.lock")),
-        ):
-            lock.parent.mkdir(parents=True, exist_ok=True)
-            try:
-                stack.enter_context(FileLock(lock, timeout=0))
-            except Timeout:
-                raise BusyError(
-                    f"{folder}: another build is at work here; wait for it, or build elsewhere "
-                    "with --workspace and --dist"
-                ) from None
-        yield

@@ -134,11 +134,10 @@ def plan(
     sets: Sets = [],  # noqa: B006
 ) -> None:
     """Say what a build would run, and why, without running it."""
-    from pipeline import build as runner
-    from pipeline import show
+    from pipeline import planning, show
 
     config = read_config(config_file, source, scenarios, limit, workspace, sets=sets)
-    items = runner.plan(config)
+    items = planning.plan(config)
     for item in items:
         say(f"{item.stage.name:<9} {item.action:<26} {'; '.join(item.reasons[:3])}")
     done = {item.stage.name for item in items if item.action == "skip"}
@@ -173,11 +172,11 @@ def explain(
     sets: Sets = [],  # noqa: B006
 ) -> None:
     """Name every component that makes a stage run again, such as a changed threshold."""
-    from pipeline import build as runner
+    from pipeline import planning
 
     config = read_config(config_file, source, scenarios, limit, workspace, sets=sets)
     _known_stages(config, stage)
-    for item in runner.plan(config):
+    for item in planning.plan(config):
         if stage in ("", item.stage.name):
             say(f"{item.stage.name}: {item.action}")
             for reason in item.reasons:
@@ -187,20 +186,20 @@ def explain(
 @app.command()
 def funnel(config_file: ConfigFile = DEMO, source: Source = "", workspace: Workspace = "") -> None:
     """Print the funnel of a finished build, by stage and domain."""
-    from pipeline import build as runner
     from pipeline import show
     from pipeline.stages import stage_names
+    from pipeline.workspace import load_funnel, load_manifest, load_notes
 
     config = read_config(config_file, source, workspace=workspace)
     place = Path(config.build.workspace)
-    done = [name for name in stage_names(config) if runner.load_manifest(place, name)]
+    done = [name for name in stage_names(config) if load_manifest(place, name)]
     if not done:
         raise BadInputError(f"{place}: no finished stage; run `python -m pipeline build` first")
-    funnels = {name: runner.load_funnel(place, name) for name in done}
+    funnels = {name: load_funnel(place, name) for name in done}
     show.print_funnel(funnels)
     for name, found in funnels.items():
         show.print_cells(name, found)
-        for line in runner.load_notes(place, name, "lines"):
+        for line in load_notes(place, name, "lines"):
             say(f"    {line}")
 
 

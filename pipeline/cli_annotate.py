@@ -16,6 +16,7 @@ from pipeline.cli_rounds import (
     Number,
     PlanFile,
     draw,
+    drawn_rounds,
     read_plan,
     rounds_folder,
 )
@@ -93,16 +94,13 @@ def collect(
     server: ServerFolder = None,
 ) -> None:
     """Read every answer from Label Studio; exit status 3 while some are missing."""
-    from pipeline.annotation import store
     from pipeline.labelstudio.work import take
 
     config = read_config(config_file, source, workspace=workspace, sets=sets)
     office = _office(config, folder, server, title, port)
     plan, _ = read_plan(config, plan_file)
     emails = accounts_of(account)
-    rounds = store.load_rounds(office.rounds, plan)
-    if not rounds:
-        raise BadInputError(f"{office.rounds}: no round is drawn; `annotate` draws one")
+    rounds = drawn_rounds(office.rounds, plan)
     with office.connect() as connection:
         taken = take(connection, office, plan, rounds, emails)
     for problem in taken.problems:

@@ -110,8 +110,8 @@ def dedup_review(
     """Show a build's pairs nearest the thresholds of deduplication, on either side."""
     from rich.console import Console
 
-    from pipeline.build import load_table
     from pipeline.near_pairs import nearest, print_pairs, write_page
+    from pipeline.workspace import load_table
 
     check_out(html)
     config = read_config(config_file, source, workspace=workspace, sets=sets)
@@ -127,7 +127,8 @@ def _posts(files: Sequence[Path], config: Config) -> pl.DataFrame:
     """Return the posts of tables and of other files, with the text that is compared."""
     import polars as pl
 
-    from pipeline.scrape import one_each, read_posts
+    from pipeline.sources.read import read_posts
+    from pipeline.sources.snapshots import one_each
     from pipeline.tag import with_text
 
     for file in files:

@@ -16,12 +16,13 @@ from pipeline.cli_rounds import (
     AsJson,
     Folder,
     PlanFile,
+    drawn_rounds,
     ids_in,
     population_of,
     read_plan,
     rounds_folder,
 )
-from pipeline.errors import BadInputError, StageError, WaitingError
+from pipeline.errors import StageError, WaitingError
 from pipeline.progress import say
 
 if TYPE_CHECKING:
@@ -126,14 +127,12 @@ def adjudicate(
     from pipeline.annotation.page import write_page
     from pipeline.annotation.rounds import all_items
     from pipeline.artifacts import write_json, write_text
-    from pipeline.build import load_table
+    from pipeline.workspace import load_table
 
     config = read_config(config_file, source, workspace=workspace, sets=sets)
     plan, _ = read_plan(config, plan_file)
     place = rounds_folder(config, folder)
-    rounds, reviews = store.load_rounds(place, plan), store.load_reviews(place)
-    if not rounds:
-        raise BadInputError(f"{place}: no round is drawn; `annotate` or `reviews-form` draws one")
+    rounds, reviews = drawn_rounds(place, plan), store.load_reviews(place)
     state = answers.progress(all_items(rounds), reviews, plan.excluded)
     if state.left and not so_far:
         raise WaitingError(f"{state.line}; --so-far shows what is there")
@@ -157,7 +156,7 @@ def adjudicate(
 
 
 def _decisions_csv(decisions: pl.DataFrame) -> str:
-    from pipeline.annotation.csv_reviews import cell
+    from pipeline.annotation.csv_forms import cell
 
     out = io.StringIO()
     writer = csv.DictWriter(out, decisions.columns, lineterminator="\n")

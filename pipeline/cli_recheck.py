@@ -38,8 +38,8 @@ def sync(
     With --repo it says what of these is published. It takes nothing back: it names the command.
     """
     from pipeline import tombstones
-    from pipeline.build import load_table
     from pipeline.recheck import SAME, state_of
+    from pipeline.workspace import load_table
 
     config = read_config(config_file, source, workspace=workspace, ledger=ledger, sets=sets)
     place = Path(config.build.workspace)
@@ -137,8 +137,8 @@ def check_publish(
     sets: Sets = [],  # noqa: B006
 ) -> None:
     """Say what stands between a finished build and its publication."""
-    from pipeline.build import load_table
     from pipeline.gate import obstacles
+    from pipeline.workspace import load_table
 
     config = read_config(config_file, source, workspace=workspace, sets=sets)
     found = obstacles(config, load_table(Path(config.build.workspace), "rewrite.pairs"))

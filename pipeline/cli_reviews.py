@@ -17,6 +17,7 @@ from pipeline.cli_rounds import (
     Number,
     PlanFile,
     draw,
+    drawn_rounds,
     read_plan,
     rounds_folder,
 )
@@ -37,14 +38,14 @@ def reviews_form(
     folder: Folder = None,
 ) -> None:
     """Draw a round and write a blind CSV to fill in for each expert; a drawn round stays."""
-    from pipeline.annotation import csv_reviews
+    from pipeline.annotation import csv_forms
 
     config = read_config(config_file, source, workspace=workspace, sets=sets)
     place = rounds_folder(config, folder)
     plan, drawn = draw(config, plan_file, place, number, active, missed)
     for note in drawn.notes:
         say(f"warning: {note}")
-    for path in csv_reviews.write_forms(out, drawn.items, drawn.opinions, plan.seed):
+    for path in csv_forms.write_forms(out, drawn.items, drawn.opinions, plan.seed):
         say(f"{path}")
     say(f"round {number}: {drawn.items.height:,} items, kept in {place}")
 
@@ -69,10 +70,7 @@ def reviews_import(
     config = read_config(config_file, source, workspace=workspace, sets=sets)
     plan, _ = read_plan(config, plan_file)
     place = rounds_folder(config, folder)
-    rounds = store.load_rounds(place, plan)
-    if not rounds:
-        raise BadInputError(f"{place}: no round is drawn; `annotate` or `reviews-form` draws one")
-    items = all_items(rounds)
+    items = all_items(drawn_rounds(place, plan))
     try:
         when = csv_reviews.parse_time(updated) if updated else None
     except ValueError:

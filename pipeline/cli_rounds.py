@@ -48,6 +48,19 @@ def rounds_folder(config: Config, given: Path | None) -> Path:
     return given or place_of(config)
 
 
+def drawn_rounds(folder: Path, plan: Plan) -> list[Round]:
+    """Return the rounds that were drawn.
+
+    Raises:
+        BadInputError: There is none.
+    """
+    from pipeline.annotation.store import load_rounds
+
+    if rounds := load_rounds(folder, plan):
+        return rounds
+    raise BadInputError(f"{folder}: no round is drawn; `annotate` or `reviews-form` draws one")
+
+
 def population_of(config: Config) -> Population:
     """Return the actions of a finished build that can be drawn.
 
@@ -55,7 +68,7 @@ def population_of(config: Config) -> Population:
         StageError: It has not got so far.
     """
     from pipeline.annotation.sample import population
-    from pipeline.build import load_table
+    from pipeline.workspace import load_table
 
     place = Path(config.build.workspace)
     names = ("generate.slots", "generate.actions", "rewrite.scenarios")
@@ -97,7 +110,7 @@ def ids_in(file: Path | None) -> list[str]:
 
 
 def _missed(config: Config) -> list[str]:
-    from pipeline.build import load_table
     from pipeline.confusion import missed
+    from pipeline.workspace import load_table
 
     return missed(load_table(Path(config.build.workspace), "recognise.actions"))

@@ -20,7 +20,7 @@ from pipeline.errors import BadInputError
 from pipeline.progress import say
 
 if TYPE_CHECKING:
-    from pipeline.scrape import Reading
+    from pipeline.sources.read import Reading
 
 
 def ingest(
@@ -47,7 +47,7 @@ def ingest(
     of a post, in whatever file, the one with the longest body stays.
     """
     from pipeline.artifacts import write_parquet
-    from pipeline.scrape import read_posts
+    from pipeline.sources.read import read_posts
 
     config = read_config(config_file, sets=sets)
     if mapping:

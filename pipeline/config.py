@@ -11,19 +11,12 @@ from pydantic.dataclasses import dataclass
 
 from pipeline.config_actions import GenerateConfig, ValidateConfig
 from pipeline.config_model import STRICT, Count, ModelConfig, Positive
+from pipeline.config_release import AnnotationConfig, ComposeConfig, PublishConfig, ReleaseConfig
+from pipeline.config_sources import RedditConfig, SourceConfig
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Similarity = Annotated[float, Field(ge=0.3, le=1)]
 """Lower ones find pairs without end."""
-ListingName = Annotated[
-    str,
-    Field(
-        pattern=r"^(new|hot|(top|controversial)(:(hour|day|week|month|year|all))?"
-        r"|search(:(hour|day|week|month|year|all))? \S.*)$"
-    ),
-]
-SafeUrl = Annotated[str, Field(pattern=r"^(https://[^/]+|http://127\.0\.0\.1(:\d+)?)$")]
-"""Secrets go there: encrypted, or not off this machine."""
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -55,32 +48,6 @@ class BuildConfig:
     engine: Literal["local", "ray"] = "local"
     partitions: Count = 0
     processes: Positive = 1
-
-
-@dataclass(frozen=True, config=STRICT)
-class SourceConfig:
-    """Where posts come from.
-
-    Attributes:
-        path: A dump (`.ndjson`, plain, `.gz` or `.zst`), or "sample" for the bundled posts.
-        mapping: Name of a column mapping (configs/mappings.toml) if `path` is an export in CSV,
-            TSV or JSON; "" for a dump.
-        html_escaped: True if a dump escapes `&`, `<`, `>` once (published ones do, PRAW does not);
-            a mapping says it for itself.
-        author_key_env: Environment variable with the private key that authors' names are hashed
-            with; without it no hash is kept. Names in clear are never kept.
-        tombstones: File of posts that must not be used; see tombstones.py.
-        max_bad_lines: Unreadable lines after which the scrape stops.
-        limit: Read only this many lines; 0 reads all.
-    """
-
-    path: str
-    mapping: str = ""
-    html_escaped: bool = True
-    author_key_env: str = "VALACT_AUTHOR_KEY"
-    tombstones: str = "tombstones.ndjson"
-    max_bad_lines: Count = 10_000
-    limit: Count = 0
 
 
 DropTag = Literal[
@@ -241,120 +208,6 @@ class BudgetConfig:
     cap_usd: Annotated[float, Field(ge=0)] = 0.0
     prices: str = "configs/prices.toml"
     shard: Annotated[str, Field(pattern=r"^([0-9]{1,4}/[1-9][0-9]{0,3})?$")] = ""
-
-
-@dataclass(frozen=True, config=STRICT)
-class ComposeConfig:
-    """How actions become questions.
-
-    Attributes:
-        design: Balanced design in pipeline/designs/, without `.json`: "cycle12" makes five
-            questions of a scenario's twenty actions, "one60" one question.
-    """
-
-    design: str = "cycle12"
-
-
-@dataclass(frozen=True, config=STRICT)
-class ReleaseConfig:
-    """What the release folder says of itself.
-
-    Attributes:
-        title: Heading of the card.
-        text: What is published of a post: a retelling ("rewritten"), nothing but its id ("ids"),
-            or its masked text ("verbatim", which keeps a release of real posts local).
-        canary: GUID that stands in every row and file, so that training on the data can be
-            detected.
-        contact: Where somebody writes who wants a post taken back: an address or a page; the card
-            says so if it is "".
-        dev_slots_per_domain: The first slots of each domain are split "dev", for work on prompts;
-            whole cycles of the design (24 with five domains), so that both splits stay balanced.
-            Never to be changed from one release to the next.
-        held_out_slots_per_domain: The next slots of each domain are not released: they are written
-            to a folder of their own, beside the release.
-    """
-
-    title: str
-    text: Literal["rewritten", "ids", "verbatim"]
-    canary: str
-    contact: str = ""
-    dev_slots_per_domain: Count = 0
-    held_out_slots_per_domain: Count = 0
-
-
-@dataclass(frozen=True, config=STRICT)
-class AnnotationConfig:
-    """Whether experts check the actions before a release, and where their work is kept.
-
-    Attributes:
-        by: "" for nobody; "label_studio" or "csv" for experts who work there. The build then waits
-            for their reviews.
-        plan: The annotation's plan; see pipeline/annotation/plan.py.
-        rounds: Rounds of the plan that the build waits for.
-        folder: Holds a folder for each workspace: rounds and reviews, private, and kept.
-        server: Folder of our own Label Studio: database, accounts, raw answers; private.
-        port: Of our own Label Studio, on 127.0.0.1.
-    """
-
-    by: Literal["", "label_studio", "csv"] = ""
-    plan: str = "annotations/plan.toml"
-    rounds: Positive = 1
-    folder: str = "annotations/rounds"
-    server: str = "annotations/private"
-    port: Annotated[int, Field(ge=1, le=65535)] = 8080
-
-
-@dataclass(frozen=True, config=STRICT)
-class PublishConfig:
-    """What a maintainer says before a release may go to a Hub; a build never reads it.
-
-    Attributes:
-        rights: On what ground the texts may be published, in a sentence; nothing goes without it.
-        private: The repository is made private.
-        gated: Who asks for access gets it at once ("auto"), after a person has looked ("manual"),
-            or there is nothing to ask for ("no").
-        demonstration: True to let a demonstration be published as one.
-        verbatim: True to let posts be published as they were written, names and places masked.
-    """
-
-    rights: str = ""
-    private: bool = True
-    gated: Literal["auto", "manual", "no"] = "manual"
-    demonstration: bool = False
-    verbatim: bool = False
-
-
-@dataclass(frozen=True, config=STRICT)
-class RedditConfig:
-    """What `sweep` asks of Reddit's Data API; a build never reads it.
-
-    Attributes:
-        subreddits: Names without "r/"; none for those of [domains].
-        listings: Asked in this order in every subreddit: "new", "hot", "top:TIME",
-            "controversial:TIME", "search:TIME QUERY", with TIME one of hour, day, week, month,
-            year, all ("all" if left out).
-        out: Dump that the posts are added to; not HTML-escaped.
-        max_per_listing: Most items read of one listing; Reddit itself ends near 1,000.
-        user_agent: Who asks, as Reddit wants it: "<platform>:<app>:<version> (by /u/<you>)".
-        client_id_env: Environment variable that holds the script app's id.
-        client_secret_env: Environment variable that holds its secret.
-        timeout_s: Seconds after which a request counts as unanswered.
-        reddit_url: Where tokens come from.
-        oauth_url: Where listings come from.
-        short_url: Reddit's short links; PRAW wants to know them.
-    """
-
-    subreddits: tuple[str, ...] = ()
-    listings: tuple[ListingName, ...] = ("new", "top:all", "top:year", "hot", "controversial:all")
-    out: str = "posts/reddit.ndjson"
-    max_per_listing: Positive = 1000
-    user_agent: str = ""
-    client_id_env: str = "REDDIT_CLIENT_ID"
-    client_secret_env: str = "REDDIT_CLIENT_SECRET"  # noqa: S105 - a name, not a secret
-    timeout_s: Annotated[float, Field(gt=0)] = 30.0
-    reddit_url: SafeUrl = "https://www.reddit.com"
-    oauth_url: SafeUrl = "https://oauth.reddit.com"
-    short_url: SafeUrl = "https://redd.it"
 
 
 @dataclass(frozen=True, config=STRICT)

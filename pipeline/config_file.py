@@ -8,7 +8,7 @@ import json
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, get_args, get_type_hints
+from typing import Any, TypeVar, get_args, get_type_hints
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -16,7 +16,7 @@ from pipeline.config import Config
 from pipeline.config_model import BatchConfig, ModelConfig
 from pipeline.errors import BadInputError, nearest
 
-_MEANINGS = "pipeline/config.py"
+_Read = TypeVar("_Read")
 _UNKNOWN = {"unexpected_keyword_argument", "extra_forbidden"}
 
 
@@ -40,17 +40,30 @@ def load(path: Path, overrides: Mapping[str, Any] | None = None) -> Config:
         table[parts[-1]] = copy.deepcopy(value)  # later keys may go into it
     if "file" in data:  # a field of Config, but not a key of its file
         raise BadInputError(f"{path}: file: unknown key; remove it")
+    config = dataclasses.replace(validated(path, Config, data), file=str(path))
+    _check_references(config)
+    return config
+
+
+def validated(path: Path, kind: type[_Read], data: Mapping[str, Any]) -> _Read:
+    """Return what a TOML file holds as a value of a dataclass.
+
+    Args:
+        path: The file, for messages.
+        kind: The dataclass, strict about types and unknown keys.
+        data: What `read_toml` gave.
+
+    Raises:
+        BadInputError: A key is unknown, missing or mistyped.
+    """
     try:
         # Validated as JSON: strict about types, yet TOML arrays may become tuples. Not sorted: the
         # order of the domains is that of their slots.
-        config = TypeAdapter(Config).validate_json(json.dumps(data, allow_nan=False))
+        return TypeAdapter(kind).validate_json(json.dumps(data, allow_nan=False))
     except ValidationError as error:
-        raise BadInputError(f"{path}: {explain(error, Config, _MEANINGS)}") from None
+        raise BadInputError(f"{path}: {_explain(error, kind)}") from None
     except (ValueError, TypeError) as error:  # NaN or a date in the TOML
         raise BadInputError(f"{path}: {error}") from None
-    config = dataclasses.replace(config, file=str(path))
-    _check_references(config)
-    return config
 
 
 def read_toml(path: Path, what: str, remedy: str) -> dict[str, Any]:
@@ -179,14 +192,8 @@ def _check_batch(place: str, model: ModelConfig, batch: BatchConfig) -> None:
         )
 
 
-def explain(error: ValidationError, owner: type, meanings: str) -> str:
-    """Return the first problem as 'section.key: what is wrong and what would be right'.
-
-    Args:
-        error: What pydantic found.
-        owner: The dataclass that was to be read.
-        meanings: File that tells what its keys mean.
-    """
+def _explain(error: ValidationError, owner: type) -> str:
+    """Return the first problem as 'section.key: what is wrong and what would be right'."""
     problems = error.errors()
     # A key that is misspelt is also missing; its misspelling tells more.
     problem = next((each for each in problems if each["type"] in _UNKNOWN), problems[0])
@@ -195,7 +202,8 @@ def explain(error: ValidationError, owner: type, meanings: str) -> str:
     if problem["type"] in _UNKNOWN:
         return f"{dotted}: unknown key; {nearest(place[-1], _valid_keys(owner, place[:-1]))}"
     if problem["type"] in {"missing", "missing_argument"}:
-        return f"{dotted}: missing; add it (its meaning is in {meanings})"
+        module = _section(owner, place[:-1]).__module__.replace(".", "/")
+        return f"{dotted}: missing; add it (its meaning is in {module}.py)"
     given = problem["input"]
     shown = f" (given: {given!r})" if not isinstance(given, dict) else ""
     message = problem["msg"].removeprefix("Input ").replace("tuple", "list")
@@ -204,10 +212,15 @@ def explain(error: ValidationError, owner: type, meanings: str) -> str:
 
 def _valid_keys(owner: Any, place: list[str]) -> list[str]:
     """Return the field names of the section at `place`."""
+    names = [item.name for item in dataclasses.fields(_section(owner, place))]
+    return [name for name in names if name != "file"]
+
+
+def _section(owner: Any, place: list[str]) -> Any:
+    """Return the dataclass of the section at `place`."""
     for name in place:
         # [models] holds many of a kind: its own names are no fields, and lead nowhere deeper.
         hint = get_type_hints(owner).get(name, owner)
         kinds = [kind for kind in get_args(hint) if dataclasses.is_dataclass(kind)]
         owner = kinds[-1] if kinds else hint
-    names = [item.name for item in dataclasses.fields(owner)]
-    return [name for name in names if name != "file"]
+    return owner

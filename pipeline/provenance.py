@@ -21,7 +21,8 @@ from pipeline import schema
 from pipeline.artifacts import canonical_json, sha256_text, write_json, write_parquet
 from pipeline.config import Config
 from pipeline.errors import BadInputError
-from pipeline.llm.receipts import Receipt, receipts
+from pipeline.llm.receipts import receipts
+from pipeline.llm.served import Receipt
 from pipeline.paths import PROMPTS
 from pipeline.prompts import load_prompt
 from pipeline.text import mask
@@ -73,7 +74,7 @@ def calls(
         (row["scenario_id"], row["generator"])
         for row in tables["generate.violations"].filter(code=_TELLS_OF_PEOPLE).to_dicts()
     }
-    rows = (_row(config, manifests, key, uses[key], known[key], hidden) for key in sorted(uses))
+    rows = (_row(config, manifests, uses[key], *known[key], hidden) for key in sorted(uses))
     return schema.frame(rows, schema.CALLS)
 
 
@@ -99,39 +100,39 @@ def _uses(config: Config, tables: Tables, slots: pl.DataFrame) -> Iterator[tuple
 def _row(
     config: Config,
     manifests: Manifests,
-    key: str,
     use: _Use,
+    asked: Mapping[str, Any],
     call: Receipt,
     hidden: set[tuple[str, str]],
 ) -> dict[str, Any]:
-    asked = call.components
+    reply = call.reply
     about_a_post = use.stage in ABOUT_POSTS
     kept = not about_a_post and (use.scenario, use.generator) not in hidden
     # Of a release of ids the situation is a post, and stands in what was asked.
     told = kept and config.release.text != "ids"
     prompt, digest = _prompt(config, manifests, use.stage, asked["schema"])
     return {
-        "ledger_key": key,
+        "ledger_key": reply.key,
         "stage": use.stage,
         "scenario_id": "" if about_a_post else use.scenario,
         "model": use.model,
         "provider": asked["provider"],
         "model_asked": asked["model"],
-        "model_returned": call.model_returned,
+        "model_returned": reply.model_returned,
         "temperature": float(asked["temperature"]),
         "max_tokens": asked["max_tokens"],
         "seed": asked["seed"],
         "asking": asked["replicate"] + 1,
         "date": call.date,
-        "outcome": call.outcome,
-        "prompt_tokens": call.prompt_tokens,
-        "completion_tokens": call.completion_tokens,
+        "outcome": reply.outcome,
+        "prompt_tokens": reply.prompt_tokens,
+        "completion_tokens": reply.completion_tokens,
         "cost_micro_usd": call.micro_usd,
         "prompt": prompt,
         "prompt_sha256": digest,
-        "reply_sha256": None if about_a_post else sha256_text(call.text),
+        "reply_sha256": None if about_a_post else sha256_text(reply.text),
         "messages": canonical_json(asked["messages"]) if told else None,
-        "reply": call.text if kept and not _has_contacts(call.text) else None,
+        "reply": reply.text if kept and not _has_contacts(reply.text) else None,
         "canary": config.release.canary,
     }
 

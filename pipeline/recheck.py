@@ -12,7 +12,7 @@ from pipeline import schema
 from pipeline.artifacts import sha256_text
 from pipeline.config import Config
 from pipeline.rewrite import masked, scenario_id
-from pipeline.scrape import read_posts
+from pipeline.sources.read import read_posts
 from pipeline.sources.reddit import Reddit, fetch_by_ids
 from pipeline.text import clean, mask
 
@@ -57,7 +57,7 @@ def by_dump(config: Config, path: Path, ids: Iterable[str]) -> Iterator[Seen]:
     """Look each id up in a dump or export; what is not in it is gone.
 
     Raises:
-        BadInputError: See scrape.read_posts.
+        BadInputError: See sources.read.read_posts.
     """
     wanted = list(ids)
     posts = read_posts([path], config, all_subreddits=True).posts

@@ -8,9 +8,9 @@ from pathlib import Path
 from scipy.optimize import brentq
 from scipy.stats import nbinom
 
-from pipeline.build import load_manifest
 from pipeline.config import Config
 from pipeline.funnel import Funnel
+from pipeline.workspace import load_manifest
 
 SURE = 0.99
 """Chance that every domain's reserve is enough."""

@@ -14,12 +14,12 @@ from typing import Any
 import polars as pl
 
 from pipeline import generate, recognise, rewrite, vote
-from pipeline.build import load_manifest, load_table
 from pipeline.config import Config
 from pipeline.llm.call import Caller
 from pipeline.llm.request import Request
 from pipeline.slots import slots_before, slots_of
 from pipeline.values import value_ids
+from pipeline.workspace import load_manifest, load_table
 
 _ANEW = 0.03
 """Share of actions that break a rule, until a build has measured it."""

@@ -10,7 +10,7 @@ import polars as pl
 import pytest
 
 from pipeline import build as runner
-from pipeline import schema
+from pipeline import planning, schema
 from pipeline.annotation import store
 from pipeline.annotation.plan import load_plan
 from pipeline.annotation.rounds import all_items
@@ -20,6 +20,7 @@ from pipeline.dist import read_table
 from pipeline.errors import StageError, WaitingError
 from pipeline.stages import stage_names, stages_of
 from pipeline.verify import verify
+from pipeline.workspace import load_table
 from tests import loopback_studio
 from tests.loopback_studio import KEY, studio_server
 from tests.simulated import simulate
@@ -96,7 +97,7 @@ def test_a_build_waits_for_reviews_by_csv(
         runner.build(config)
     assert "`reviews-form` writes the forms" in capsys.readouterr().out
     assert not Path(config.build.dist).exists()
-    plans = actions_of(runner.plan(config))
+    plans = actions_of(planning.plan(config))
     assert (plans["route"], plans["collect"]) == ("skip", "run")
 
     plan, place = load_plan(Path(config.annotation.plan)), place_of(config)
@@ -112,16 +113,16 @@ def test_a_build_waits_for_reviews_by_csv(
     assert "**Expert-checked.** In 100.0%" in shown
     sample = said.filter(kind="sample").height
     assert f"of {sample:,} blind reviews of" in shown
-    assert actions_of(runner.plan(config)) == dict.fromkeys(names, "skip")
+    assert actions_of(planning.plan(config)) == dict.fromkeys(names, "skip")
     check_released_reviews(config, said)
-    decided = runner.load_table(Path(config.build.workspace), "adjudicate.decisions")
+    decided = load_table(Path(config.build.workspace), "adjudicate.decisions")
     assert dict(decided.schema) == DECISIONS
     assert (Path(config.build.workspace) / "adjudicate" / "report.html").is_file()
 
     # Other answers: what was said is judged again, and the card follows.
     poor = simulate(rounds, {1: 0.3, 2: 0.3, 3: 0.3}, seed="two")
     store.save_reviews(place, poor)
-    plans = actions_of(runner.plan(config))
+    plans = actions_of(planning.plan(config))
     assert (plans["collect"], plans["adjudicate"]) == ("skip", "run")
     runner.build(config)
     shown = card(config)

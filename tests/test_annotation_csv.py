@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 
 from pipeline import schema
 from pipeline.annotation import csv_reviews
-from pipeline.annotation.csv_reviews import FORM, Imported, form, read_reviews, write_forms
+from pipeline.annotation.csv_forms import FORM, form, write_forms
+from pipeline.annotation.csv_reviews import Imported, read_reviews
 from pipeline.annotation.gold import load_gold
 from pipeline.annotation.plan import PlannedRound
 from pipeline.annotation.rounds import draw_round

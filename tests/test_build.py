@@ -14,10 +14,12 @@ import pytest
 from filelock import FileLock
 
 from pipeline import build as runner
+from pipeline import planning
 from pipeline.artifacts import folder_digest
 from pipeline.config import Config
 from pipeline.errors import BusyError, StageError
 from pipeline.stages import STAGES, stage_names
+from pipeline.workspace import MANIFEST, RUN, load_table
 from tests.conftest import SECRET
 from tests.loopback import ChatServer
 
@@ -34,7 +36,7 @@ def artifacts(config: Config) -> dict[str, str]:
     return {
         name: digest
         for name, digest in found.items()
-        if not name.endswith(runner.RUN) and not name.startswith(".")
+        if not name.endswith(RUN) and not name.startswith(".")
     }
 
 
@@ -50,7 +52,7 @@ def test_a_build_gives_a_release_and_the_second_run_redoes_nothing(
     assert questions.height == 5 * config.select.scenarios
     asked, before = len(server.bodies), artifacts(config)
     stamps = {p: p.stat().st_mtime_ns for p in dist.rglob("*")}
-    assert set(actions(runner.plan(config)).values()) == {"skip"}
+    assert set(actions(planning.plan(config)).values()) == {"skip"}
     runner.build(config)
     assert len(server.bodies) == asked == 2 * config.select.scenarios
     assert artifacts(config) == before
@@ -83,7 +85,7 @@ def test_two_builds_in_two_folders_give_the_same_bytes(world: World, tmp_path: P
 def test_a_changed_threshold_runs_that_stage_and_those_after_it_and_says_why(world: World) -> None:
     runner.build(world())
     changed = world(dedup__cosine=0.995)
-    plans = runner.plan(changed)
+    plans = planning.plan(changed)
     assert actions(plans) == {
         "scrape": "skip",
         "tag": "skip",
@@ -111,12 +113,12 @@ def test_a_changed_threshold_runs_that_stage_and_those_after_it_and_says_why(wor
 def test_a_setting_of_pace_or_place_runs_nothing(world: World, tmp_path: Path) -> None:
     runner.build(world())
     moved = world(build__dist=str(tmp_path / "other"), **{"models.g-one.timeout_s": 7.5})
-    assert set(actions(runner.plan(moved)).values()) == {"skip"}
+    assert set(actions(planning.plan(moved)).values()) == {"skip"}
 
 
 def test_a_changed_model_runs_generate_and_says_which_field(world: World) -> None:
     runner.build(world())
-    plans = {p.stage.name: p for p in runner.plan(world(**{"models.g-two.temperature": 0.5}))}
+    plans = {p.stage.name: p for p in planning.plan(world(**{"models.g-two.temperature": 0.5}))}
     assert plans["select"].action == "skip"
     assert plans["generate"].reasons == ("config.models.g-two.temperature 1.0 -> 0.5",)
 
@@ -127,7 +129,7 @@ def test_a_damaged_artifact_is_noticed_and_made_again(world: World) -> None:
     before = artifacts(config)
     target = Path(config.build.workspace) / "dedup" / "posts.parquet"
     target.write_bytes(target.read_bytes()[:-1])
-    plans = {p.stage.name: p for p in runner.plan(config)}
+    plans = {p.stage.name: p for p in planning.plan(config)}
     assert "not as it was written" in plans["dedup"].reasons[0]
     runner.build(config)
     assert artifacts(config) == before
@@ -179,10 +181,10 @@ def test_a_generator_that_fails_is_asked_again_then_its_scenario_is_replaced(
     again = [b for b in server.bodies if "could not be used" in b["messages"][-1]["content"]]
     assert len(again) == 1
     workspace = Path(config.build.workspace)
-    slots = runner.load_table(workspace, "generate.slots")
+    slots = load_table(workspace, "generate.slots")
     replaced = slots.filter(pl.col("replaced").list.len() > 0)
     assert replaced.height == 1
-    dropped = runner.load_table(workspace, "generate.dropped").filter(reason="no_usable_actions")
+    dropped = load_table(workspace, "generate.dropped").filter(reason="no_usable_actions")
     assert dropped["id"].to_list() == replaced["replaced"][0].to_list()
     assert "truncated" in dropped["detail"][0]
     # The other slots hold the scenarios of a build in which nothing failed.
@@ -192,8 +194,8 @@ def test_a_generator_that_fails_is_asked_again_then_its_scenario_is_replaced(
         build__ledger=f"{config.build.ledger}-clean",
     )
     runner.build(clean, until="compose")
-    undisturbed = runner.load_table(Path(clean.build.workspace), "compose.questions")
-    disturbed = runner.load_table(workspace, "compose.questions")
+    undisturbed = load_table(Path(clean.build.workspace), "compose.questions")
+    disturbed = load_table(workspace, "compose.questions")
     keep = pl.col("slot") != replaced["slot"][0]
     assert disturbed.filter(keep).equals(undisturbed.filter(keep))
 
@@ -280,7 +282,7 @@ def test_other_posts_than_the_sample_make_the_release_local_only(
 def test_manifests_hold_no_clock(world: World) -> None:
     config = world()
     runner.build(config, until="select")
-    manifest = (Path(config.build.workspace) / "select" / runner.MANIFEST).read_text()
+    manifest = (Path(config.build.workspace) / "select" / MANIFEST).read_text()
     assert "utc" not in json.dumps(list(json.loads(manifest)))
     assert "2026-" not in manifest
 

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 from filelock import FileLock
 
+from pipeline.llm.ledger import Ledger
 from pipeline.paths import ROOT
 from pipeline.stages import stage_names
 from tests.conftest import PRICES, command
@@ -139,6 +140,18 @@ def test_build_look_verify_trace_and_funnel(
     assert "sample_posts.ndjson, line" in way
     told = command("funnel", f"--workspace={tmp_path / 'work'}").stdout
     assert "injection_like" in told
+
+
+def test_budget_tells_what_is_open_and_what_the_cap_leaves(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.sqlite"
+    with Ledger(path) as ledger:
+        assert ledger.reserve("r1:a", 1_250_000, 10**9) is not None
+    config = tmp_path / "capped.toml"
+    demo = (ROOT / "configs" / "demo.toml").read_text()
+    config.write_text(demo.replace("cap_usd = 0.0", "cap_usd = 3.0"))
+    said = command("budget", f"--config={config}", f"--ledger={path}").stdout.splitlines()
+    assert said[2].split(maxsplit=2)[2] == "$1.25 at most, 1 requests"
+    assert said[3].split(maxsplit=4)[4] == "$1.75 of $3.00"
 
 
 def test_explain_names_the_threshold(tmp_path: Path, prepared: Path) -> None:

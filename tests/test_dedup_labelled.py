@@ -14,7 +14,7 @@ from pipeline.config_file import load
 from pipeline.duplicates import Duplicates, find
 from pipeline.embedding import embedder_of
 from pipeline.paths import ROOT
-from pipeline.scrape import read_posts
+from pipeline.sources.read import read_posts
 from pipeline.tag import with_text
 
 PAIRS_FILE = ROOT / "tests" / "dedup_pairs.ndjson"

@@ -1,10 +1,11 @@
-"""Every command that the documents show: it exists, and takes what it is given there."""
+"""The documents: every command can be given and is run by a test, every link leads somewhere."""
 
 from __future__ import annotations
 
 import importlib
 import re
 import shlex
+import subprocess
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -13,7 +14,10 @@ from typing import Any
 import pytest
 import typer
 
+from pipeline import workspace
+from pipeline.funnel import Funnel
 from pipeline.paths import ROOT
+from tests.commands import BY_HAND, MAKE_BY_HAND, RUN_BY
 
 DOCUMENTS = sorted(
     [
@@ -21,6 +25,7 @@ DOCUMENTS = sorted(
         *(ROOT / "docs").rglob("*.md"),
         *(ROOT / "benchmarks").glob("*.md"),
         *(ROOT / "annotations").glob("*.md"),
+        *(ROOT / "prompts").glob("README.md"),
         *(ROOT / "hub_release").rglob("*.md"),
     ]
 )
@@ -54,10 +59,16 @@ def shown() -> list[tuple[str, str]]:
     return list(dict.fromkeys(found))
 
 
-@pytest.mark.parametrize(("document", "line"), shown())
-def test_a_command_of_the_documents_can_be_given(document: str, line: str) -> None:
+def words_of(line: str) -> list[str]:
+    """Return a command's words, without the path of its program."""
     words = shlex.split(re.sub(r"\.\.\.|[\[\]]|\|.*", "", line))
     words[0] = words[0].removeprefix(".venv/bin/")
+    return words
+
+
+@pytest.mark.parametrize(("document", "line"), shown())
+def test_a_command_of_the_documents_can_be_given(document: str, line: str) -> None:
+    words = words_of(line)
     if words[0] == "make":
         _check_make(words[1:])
         return
@@ -71,6 +82,111 @@ def test_a_command_of_the_documents_can_be_given(document: str, line: str) -> No
 
 def test_the_documents_show_commands() -> None:
     assert len(shown()) > 100
+
+
+def name_of(words: list[str]) -> str:
+    """Return the name under which tests/commands.py holds a command; "" for a bare program."""
+    if words[0] == "python":
+        words = words[2:]
+    if words[0] not in _PROGRAMS:
+        return words[0]
+    rest = [word for word in words[1:3] if not word.startswith("-")]
+    if not rest:
+        return ""
+    return " ".join([words[0], *(rest if rest[0] == "ledger" else rest[:1])])
+
+
+def test_every_command_of_the_documents_is_run_by_a_test() -> None:
+    commands = [words for _, line in shown() if (words := words_of(line))[0] != "make"]
+    names = {name_of(words) for words in commands} - {""}
+    lacking = {name for name in names - RUN_BY.keys() if name.partition(".")[0] not in BY_HAND}
+    assert not lacking, "name the test of these in tests/commands.py"
+    for name, test in RUN_BY.items():
+        file, _, function = test.partition("::")
+        sources = [p.read_text(encoding="utf-8") for p in ROOT.rglob(f"tests/{file}")]
+        assert sources, test
+        assert f"def {function}(" in sources[0], test
+        word = name.split()[-1].rpartition(".")[2]
+        assert re.search(rf"\b{re.escape(word)}\b", sources[0]), f"{file} does not run {name}"
+
+
+def test_every_target_is_a_command_that_can_be_given() -> None:
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    targets = re.findall(r"^([a-z][a-z-]*):.*## ", makefile, re.MULTILINE)
+    for target in targets:
+        given = ["IDS=abc", "REPO=org/name", "SOURCE=posts.ndjson", "SCENARIOS=5", "YES=1"]
+        told = subprocess.run(
+            ["make", "--dry-run", target, *given], capture_output=True, text=True, cwd=ROOT
+        )
+        assert told.returncode == 0, told.stderr
+        lines = [line.lstrip("@") for line in told.stdout.splitlines() if "-m pipeline " in line]
+        assert bool(lines) != (target in MAKE_BY_HAND), target
+        for line in lines:
+            words = words_of(line)[2:]
+            if "--" in words:  # a server around an evaluation
+                words = words[words.index("--") + 1 :]
+                words[0] = words[0].removeprefix(".venv/bin/")
+            assert name_of(words) in RUN_BY, line
+            _check_click(words)
+
+
+def _anchors(document: Path) -> set[str]:
+    """Return the names by which a page's headings are linked to."""
+    heads = re.findall(r"^#+ (.*)$", document.read_text(encoding="utf-8"), re.MULTILINE)
+    bare = [re.sub(r"[^\w\- ]", "", head.lower()) for head in heads]
+    return {head.replace(" ", "-") for head in bare}
+
+
+def test_every_link_leads_to_a_file_and_a_heading() -> None:
+    wrong, links = [], 0
+    for document in DOCUMENTS:
+        text = re.sub(r"```.*?```", "", document.read_text(encoding="utf-8"), flags=re.DOTALL)
+        for target in re.findall(r"\]\(([^)\s]+)\)", text):
+            if "://" in target:
+                continue
+            links += 1
+            place, _, heading = target.partition("#")
+            page = (document.parent / place).resolve() if place else document
+            if not page.exists() or (heading and heading not in _anchors(page)):
+                wrong.append((document.name, target))
+        # annotations/private and annotations/rounds come with a round.
+        places = r"`((?:docs|prompts|annotations(?!/private|/rounds)|configs)/[\w./-]+\.\w+)`"
+        for page in re.findall(places, text):
+            links += 1
+            near = [folder / page for folder in (ROOT, document.parent, document.parent.parent)]
+            if not any(path.exists() for path in near):
+                wrong.append((document.name, page))
+    assert not wrong
+    assert links > 150
+
+
+def test_the_index_names_every_page_and_the_readme_every_folder() -> None:
+    index = (ROOT / "docs" / "README.md").read_text(encoding="utf-8")
+    pages = [p.relative_to(ROOT / "docs").as_posix() for p in (ROOT / "docs").rglob("*.md")]
+    assert not [page for page in pages if f"]({page})" not in index and page != "README.md"]
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    tracked = subprocess.run(
+        ["git", "ls-files"], capture_output=True, text=True, cwd=ROOT, check=True
+    ).stdout.splitlines()
+    tops = {name.partition("/")[0] for name in tracked if "/" in name and name[0] != "."}
+    packages = {"/".join(name.split("/")[:2]) for name in tracked if name.count("/") > 1}
+    folders = tops | {each for each in packages if each.startswith("pipeline/")}
+    assert not [folder for folder in sorted(folders) if f"| `{folder}/` |" not in readme]
+
+
+def test_the_pictures_are_drawn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from tests import pictures
+
+    runs = pictures.simulated(tmp_path / "runs", scenarios=4, models=2)
+    assert sorted(path.name for path in runs.iterdir()) == ["answers.jsonl", "predictions.parquet"]
+    config = tmp_path / "build" / "release" / "dist" / "provenance" / "config.json"
+    config.parent.mkdir(parents=True)
+    config.write_text('{"stages": ["scrape"], "domains": ["career"]}')
+    kept = Funnel("line", 5, {("career", "kept", ""): 5})
+    monkeypatch.setattr(workspace, "load_funnel", lambda *_: kept)
+    drawn = pictures.draw_funnel(tmp_path / "build", tmp_path / "funnel.svg").read_text()
+    assert drawn.startswith("<svg") or "<svg" in drawn
+    assert "scrape" in drawn
 
 
 def _check_make(words: list[str]) -> None:

@@ -24,12 +24,12 @@ from pipeline import schema
 from pipeline.config_file import load
 from pipeline.errors import BadInputError
 from pipeline.paths import ROOT
-from pipeline.scrape import read_posts
 from pipeline.sources.authors import Authors, author_hash
 from pipeline.sources.dump import read_dump
 from pipeline.sources.export import read_export
 from pipeline.sources.mapping import Columns, Mapping, load_mapping, load_mappings
 from pipeline.sources.post import BadLine, Wanted
+from pipeline.sources.read import read_posts
 from pipeline.sources.unpack import MAX_LINE
 
 DEMO = ROOT / "configs" / "demo.toml"

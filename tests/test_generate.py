@@ -22,6 +22,7 @@ from pipeline.config_file import load
 from pipeline.errors import BadInputError, StageError
 from pipeline.slots import slots_before, slots_of
 from pipeline.values import value_ids
+from pipeline.workspace import load_manifest, load_table
 from tests.conftest import DEMO
 from tests.loopback import ChatServer
 
@@ -75,7 +76,7 @@ def generated(config: Config) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]
     runner.build(config, until="generate")
     work = Path(config.build.workspace)
     names = ("slots", "actions", "violations")
-    slots, actions, violations = (runner.load_table(work, f"generate.{name}") for name in names)
+    slots, actions, violations = (load_table(work, f"generate.{name}") for name in names)
     return slots, actions, violations
 
 
@@ -132,7 +133,7 @@ def test_an_action_that_breaks_a_rule_is_asked_for_alone_with_what_is_wrong(
     assert set(mended["action"]) == {SENTENCES["power"]}
     assert {name.split()[0] for name in mended["prompt"]} == {"generate_action"}
     assert mended.height == n
-    notes = runner.load_manifest(Path(config.build.workspace), "generate")
+    notes = load_manifest(Path(config.build.workspace), "generate")
     assert notes
     assert notes["notes"]["checks"]["value_word"]["first"] == {"g-one": 0, "g-two": n}
     assert notes["notes"]["checks"]["value_word"]["kept"] == {"g-one": 0, "g-two": 0}
@@ -145,7 +146,7 @@ def test_what_cannot_be_mended_costs_its_scenario_and_no_other(
     server.reply = answering(lambda _, __, value: SENTENCES[value])
     config = strict(generate__repairs=2)
     before, *_ = generated(config)
-    texts = runner.load_table(Path(config.build.workspace), "rewrite.scenarios")
+    texts = load_table(Path(config.build.workspace), "rewrite.scenarios")
     by_id = dict(texts.select("scenario_id", "scenario").iter_rows())
     bad = by_id[before["scenario_id"][3]]
     server.bodies.clear()
@@ -160,15 +161,15 @@ def test_what_cannot_be_mended_costs_its_scenario_and_no_other(
     )
     work = Path(again.build.workspace)
     runner.build(again, until="generate", force_from="generate")
-    after = runner.load_table(work, "generate.slots")
+    after = load_table(work, "generate.slots")
     same = before["scenario_id"] == after["scenario_id"]
     assert same.to_list() == [slot != 3 for slot in range(before.height)]
     assert after["replaced"][3].to_list() == [before["scenario_id"][3]]
     assert len(singles(server)) == 2 * 2  # two generators, two rounds
-    dropped = runner.load_table(work, "generate.dropped").filter(id=before["scenario_id"][3])
+    dropped = load_table(work, "generate.dropped").filter(id=before["scenario_id"][3])
     assert dropped["reason"].to_list() == ["action_value_word"]
     assert "g-one, power: value_word" in dropped["detail"][0]
-    lost = runner.load_table(work, "generate.violations").filter(id_is(before["scenario_id"][3]))
+    lost = load_table(work, "generate.violations").filter(id_is(before["scenario_id"][3]))
     assert sorted(lost["asking"].to_list()) == [1, 1, 2, 2, 3, 3]
 
 

@@ -16,16 +16,17 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from pipeline import build as runner
-from pipeline import schema
+from pipeline import planning, schema
 from pipeline.artifacts import read_json
 from pipeline.config import Config
 from pipeline.config_file import load
 from pipeline.errors import BadInputError
 from pipeline.keys import components
 from pipeline.paths import ROOT
-from pipeline.scrape import Reading, read_posts
 from pipeline.sources.authors import author_hash, fingerprint
+from pipeline.sources.read import Reading, read_posts
 from pipeline.stages import STAGES
+from pipeline.workspace import load_table
 from tests.conftest import command
 
 DEMO = ROOT / "configs" / "demo.toml"
@@ -249,7 +250,7 @@ def test_no_artifact_holds_an_authors_name_or_the_key(
     held = values(tmp_path / "work").lower()
     for secret in (*AUTHORS, "t2_secret", KEY):
         assert secret.lower() not in held
-    posts = runner.load_table(tmp_path / "work", "scrape.posts")
+    posts = load_table(tmp_path / "work", "scrape.posts")
     somebody, another = (author_hash(name, KEY.encode()) for name in AUTHORS[:2])
     assert dict(posts.select("post_id", "author_hash").iter_rows()) == {
         "a": somebody,
@@ -269,9 +270,9 @@ def test_another_key_runs_scrape_again_and_leaves_a_mark_that_does_not_tell_it(
         if key:
             monkeypatch.setenv("VALACT_TEST_KEY", key)
         config = world(tmp_path, source, **{"source.author_key_env": "VALACT_TEST_KEY"})
-        assert runner.plan(config)[0].action == "run"
+        assert planning.plan(config)[0].action == "run"
         runner.build(config, until="scrape")
-        assert runner.plan(config)[0].action == "skip"
+        assert planning.plan(config)[0].action == "skip"
         manifest = read_json(tmp_path / "work" / "scrape" / "manifest.json")
         marks.append(manifest["components"]["source.author_key"])
         notes = manifest["notes"]
@@ -284,7 +285,7 @@ def test_another_key_runs_scrape_again_and_leaves_a_mark_that_does_not_tell_it(
     assert marks[1] == fingerprint(KEY.encode())
     monkeypatch.setenv("VALACT_OTHER_NAME", OTHER_KEY)
     moved = world(tmp_path, source, **{"source.author_key_env": "VALACT_OTHER_NAME"})
-    assert runner.plan(moved)[0].action == "skip"
+    assert planning.plan(moved)[0].action == "skip"
 
 
 def test_a_build_reads_an_export_by_its_mapping(tmp_path: Path) -> None:
@@ -297,7 +298,7 @@ def test_a_build_reads_an_export_by_its_mapping(tmp_path: Path) -> None:
     config = world(tmp_path, source, **{"source.mapping": "pushshift"})
     funnels = runner.build(config, until="scrape")
     assert funnels["scrape"].reasons() == {"no_id": 1, "other_subreddit": 1}
-    posts = runner.load_table(tmp_path / "work", "scrape.posts")
+    posts = load_table(tmp_path / "work", "scrape.posts")
     assert posts.select("post_id", "title", "score", "source_line").rows() == [("x", "A & B", 3, 1)]
     manifest = read_json(tmp_path / "work" / "scrape" / "manifest.json")
     assert manifest["components"]["source.mapping.columns.body"] == '"selftext"'

@@ -12,11 +12,13 @@ import pytest
 
 from pipeline import build as runner
 from pipeline import gate, recheck, schema, tombstones
-from pipeline.config import Config, PublishConfig
+from pipeline.config import Config
+from pipeline.config_release import PublishConfig
 from pipeline.errors import BadInputError
 from pipeline.paths import SAMPLE_POSTS
 from pipeline.recheck import Seen
 from pipeline.tombstones import Tombstone
+from pipeline.workspace import load_funnel, load_table
 from tests.conftest import DEMO, command
 from tests.loopback import ChatServer
 
@@ -46,8 +48,8 @@ def test_sync_notes_what_is_gone_and_a_tombstoned_post_never_comes_back(
     config = world(source__tombstones=str(stones))
     runner.build(config)
     workspace = Path(config.build.workspace)
-    scenarios = runner.load_table(workspace, "rewrite.scenarios")
-    slots = runner.load_table(workspace, "generate.slots")
+    scenarios = load_table(workspace, "rewrite.scenarios")
+    slots = load_table(workspace, "generate.slots")
     used = scenarios.filter(pl.col("scenario_id").is_in(slots["scenario_id"].implode()))
     gone, deleted, edited = used["post_id"].to_list()[:3]
     now = sample_without(
@@ -69,11 +71,11 @@ def test_sync_notes_what_is_gone_and_a_tombstoned_post_never_comes_back(
     assert "0 new tombstones" in again.stdout
 
     runner.build(config)
-    left = runner.load_table(workspace, "rewrite.scenarios")
+    left = load_table(workspace, "rewrite.scenarios")
     assert not {gone, deleted} & set(left["post_id"])
-    assert runner.load_funnel(workspace, "scrape").reasons()["tombstoned"] == 2
+    assert load_funnel(workspace, "scrape").reasons()["tombstoned"] == 2
     # Who is still there keeps the slot.
-    now_slots = dict(runner.load_table(workspace, "generate.slots")
+    now_slots = dict(load_table(workspace, "generate.slots")
                      .select("scenario_id", "slot").iter_rows())  # fmt: skip
     kept = {s: n for s, n in slots.select("scenario_id", "slot").iter_rows()
             if s not in {by_post[gone], by_post[deleted]}}  # fmt: skip
@@ -85,8 +87,8 @@ def test_hydrate_fills_in_what_is_the_same_and_nothing_else(
 ) -> None:
     config = world(**{"release.text": "ids"})
     runner.build(config)
-    scenarios = runner.load_table(Path(config.build.workspace), "rewrite.scenarios")
-    slots = runner.load_table(Path(config.build.workspace), "generate.slots")
+    scenarios = load_table(Path(config.build.workspace), "rewrite.scenarios")
+    slots = load_table(Path(config.build.workspace), "generate.slots")
     used = scenarios.filter(pl.col("scenario_id").is_in(slots["scenario_id"].implode()))
     gone, removed, edited, retitled = used["post_id"].to_list()[:4]
     now = sample_without(

@@ -18,7 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline import build as runner
-from pipeline import confusion, recognise, schema, show
+from pipeline import confusion, planning, recognise, schema, show
 from pipeline.artifacts import content_id, folder_digest
 from pipeline.config import Config
 from pipeline.errors import BadInputError, StageError
@@ -29,6 +29,7 @@ from pipeline.prompts import load_prompt
 from pipeline.report import PAGE
 from pipeline.stage import Context, Result
 from pipeline.values import value_ids
+from pipeline.workspace import load_manifest, load_notes, load_table
 from tests.injections import ORDERS
 from tests.loopback import ChatServer
 
@@ -264,7 +265,7 @@ def test_a_recogniser_that_never_answers_ends_no_build(
     runner.build(config)
     card = (Path(config.build.dist) / "README.md").read_text()
     assert "| all | 0 | 0 | 200 |" in card
-    lines = runner.load_notes(Path(config.build.workspace), "recognise", "lines")
+    lines = load_notes(Path(config.build.workspace), "recognise", "lines")
     assert lines[0] == ("blind recogniser reader: no usable answer to 200 actions; chance is 10 %")
 
 
@@ -370,7 +371,7 @@ def test_a_recogniser_that_is_also_a_writer_is_called_so_everywhere(
     said = "not independent: the recogniser is also a writer"
     assert said in capsys.readouterr().out
     workspace, dist = Path(config.build.workspace), Path(config.build.dist)
-    notes = (runner.load_manifest(workspace, "recognise") or {})["notes"]
+    notes = (load_manifest(workspace, "recognise") or {})["notes"]
     assert notes["also_writer"] == ["g-one", "g-two"]
     assert said in (workspace / PAGE).read_text()
     assert f"**N{said[1:]}** (`g-one`, `g-two`)." in (dist / "README.md").read_text()
@@ -382,7 +383,7 @@ def test_a_build_tells_of_its_recogniser_in_report_card_and_provenance(
     config = recognising()
     runner.build(config)
     workspace, dist = Path(config.build.workspace), Path(config.build.dist)
-    table = runner.load_table(workspace, "recognise.actions")
+    table = load_table(workspace, "recognise.actions")
     card = (dist / "README.md").read_text()
     assert "`reader` (model `fake-rewriter`)" in card
     assert "Independent: it wrote none of the actions." in card
@@ -415,8 +416,8 @@ def test_without_a_recogniser_the_stage_lets_everything_pass(
     config = world()
     runner.build(config)
     workspace = Path(config.build.workspace)
-    assert runner.load_table(workspace, "recognise.actions").height == 0
-    assert (runner.load_manifest(workspace, "recognise") or {})["notes"] == {}
+    assert load_table(workspace, "recognise.actions").height == 0
+    assert (load_manifest(workspace, "recognise") or {})["notes"] == {}
     assert len(server.bodies) == 20
     assert "Blind recogniser" not in (Path(config.build.dist) / "README.md").read_text()
     page = (workspace / PAGE).read_text()
@@ -424,7 +425,7 @@ def test_without_a_recogniser_the_stage_lets_everything_pass(
     before = folder_digest(workspace / "compose")
     # A recogniser that comes later runs, and the questions stay as they are.
     later = world(**{"recognise.model": "g-two"})
-    plans = {plan.stage.name: plan.action for plan in runner.plan(later)}
+    plans = {plan.stage.name: plan.action for plan in planning.plan(later)}
     assert (plans["generate"], plans["recognise"], plans["compose"]) == ("skip", "run", "skip")
     runner.build(later)
     assert folder_digest(workspace / "compose") == before
@@ -464,7 +465,7 @@ def test_a_changed_model_or_prompt_is_named(recognising: World) -> None:
     runner.build(recognising())
     plans = {
         plan.stage.name: plan
-        for plan in runner.plan(recognising(**{"models.reader.temperature": 0.5}))
+        for plan in planning.plan(recognising(**{"models.reader.temperature": 0.5}))
     }
     assert plans["generate"].action == "skip"
     assert plans["recognise"].reasons == ("config.models.reader.temperature 0.0 -> 0.5",)
@@ -483,7 +484,7 @@ def test_the_released_manifest_is_that_of_the_build_even_if_no_answer_has_change
     name, dist = "recognise", Path(changed.build.dist)
     released = json.loads((dist / "provenance" / "manifests" / f"{name}.json").read_text())
     assert released.pop("canary") == changed.release.canary
-    assert released == runner.load_manifest(Path(changed.build.workspace), name)
+    assert released == load_manifest(Path(changed.build.workspace), name)
     assert released["components"]["config.models.reader.max_tokens"] == "299"
 
 
@@ -514,7 +515,7 @@ def test_plan_prices_one_call_a_scenario(
     paid = {row.stage: row for row in estimate(config, done)}["recognise"]
     assert (paid.calls, paid.answered) == (0, 10)  # the very requests that were sent
     workspace = Path(config.build.workspace)
-    keys = set(runner.load_table(workspace, "recognise.actions")["ledger_key"])
+    keys = set(load_table(workspace, "recognise.actions")["ledger_key"])
     with Caller(Path(config.build.ledger), config.models, config.budget) as caller:
         assert all(caller.ledger.has(key) for key in keys)
 

@@ -13,10 +13,12 @@ import polars as pl
 import pytest
 
 from pipeline import build as runner
+from pipeline import planning
 from pipeline.config import Config, DedupConfig
 from pipeline.dist import table_path
 from pipeline.errors import StageError
 from pipeline.verify import SUMS, verify
+from pipeline.workspace import load_table
 from tests.loopback import ChatServer
 from tests.tampered import change, reseal
 
@@ -200,14 +202,13 @@ def test_the_slots_of_a_release_are_kept_by_the_next_build(
     second = world(select__slots=first.build.dist, **places, **more)
     runner.build(second, until="compose")
     before, after = (
-        runner.load_table(Path(config.build.workspace), "compose.questions")
-        for config in (first, second)
+        load_table(Path(config.build.workspace), "compose.questions") for config in (first, second)
     )
     assert after.height == 2 * before.height
     assert after.filter(pl.col("slot").is_in(before["slot"].implode())).equals(before)
     # Without it, other scenarios are in these slots.
     third = world(**places, **more)
-    plans = {plan.stage.name: plan for plan in runner.plan(third)}
+    plans = {plan.stage.name: plan for plan in planning.plan(third)}
     assert plans["select"].reasons == (f"earlier.slots {sha(slots)[:12]}… -> (absent)",)
 
 
@@ -243,6 +244,6 @@ def test_the_card_counts_what_rules_found_and_whom_it_cost(
     )
     assert kept and replaced
     assert (kept[1], replaced[1]) == ("10", "1")
-    slots = runner.load_table(Path(config.build.workspace), "generate.slots")
+    slots = load_table(Path(config.build.workspace), "generate.slots")
     (domain,) = slots.filter(pl.col("replaced").list.len() > 0)["domain"]
     assert replaced[2] == f"{domain} 1"

@@ -371,6 +371,26 @@ TAMPERED: list[tuple[Callable[[Path], None], str]] = [
     ),
     (
         lambda d: change_parquet(
+            d, "provenance/calls.parquet", lambda t: t.with_columns(pl.col("cost_micro_usd") * 2)
+        ),
+        r"the calls of stage generate to g-one come to requests \d+, .* and generate\.json and the",
+    ),
+    (
+        lambda d: change_json(
+            d,
+            "provenance/manifests/generate.json",
+            lambda j: j["notes"]["calls"]["g-two"].update(last_day="2020-01-01"),
+        ),
+        r"the calls of stage generate to g-two come to .* to 2020-01-01; build",
+    ),
+    (
+        lambda d: change_json(
+            d, "provenance/manifests/generate.json", lambda j: j["notes"].pop("calls")
+        ),
+        r"generate\.json: does not tell of calls to g-one",
+    ),
+    (
+        lambda d: change_parquet(
             d, "provenance/calls.parquet", lambda t: pl.concat([t, vote_of(t)])
         ),
         r"calls\.parquet: r1:vote of stage vote tells of a post",

@@ -19,6 +19,7 @@ from pipeline.errors import BadInputError
 from pipeline.prompts import load_prompt
 from pipeline.stage import Context, Result
 from pipeline.text import clean
+from pipeline.workspace import load_table
 from tests.conftest import command
 from tests.injections import POSTS
 from tests.loopback import ChatServer
@@ -211,7 +212,7 @@ def test_a_release_of_retellings_holds_no_post_and_no_post_id(
     config = rewriting()
     runner.build(config)
     workspace, dist = Path(config.build.workspace), Path(config.build.dist)
-    pool = runner.load_table(workspace, "select.pool")
+    pool = load_table(workspace, "select.pool")
     secret = {*pool["post_id"], *(text[:60] for text in pool["text"])}
     for path in (p for p in dist.rglob("*") if p.is_file()):
         if path.suffix == ".parquet":
@@ -221,7 +222,7 @@ def test_a_release_of_retellings_holds_no_post_and_no_post_id(
         else:
             content = path.read_bytes().decode("utf-8", "replace")
         assert not [s for s in secret if s in content], path
-    scenarios = runner.load_table(workspace, "rewrite.scenarios")
+    scenarios = load_table(workspace, "rewrite.scenarios")
     assert set(scenarios["scenario"].str.head(len(RETOLD))) == {RETOLD}
 
 

@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from benchmarks.dedup_posts import Source, chunks
-from pipeline import artifacts, keys, tag
+from pipeline import artifacts, keys, planning, tag
 from pipeline import build as runner
 from pipeline.artifacts import folder_digest, write_frames, write_parquet
 from pipeline.config import Config
@@ -118,7 +118,7 @@ def test_who_does_the_work_is_no_reason_to_do_it_again(
     config = config_of(tmp_path, dump)
     assert built(config) == whole
     other = config_of(tmp_path, dump, **{"build.engine": "ray", "build.partitions": 3})
-    assert [item.action for item in runner.plan(other)[:4]] == ["skip"] * 4
+    assert [item.action for item in planning.plan(other)[:4]] == ["skip"] * 4
     runner.build(other, until="dedup")  # nothing to do: no cluster is asked for
 
 

@@ -31,7 +31,9 @@ from pipeline.paths import SAMPLE_POSTS
 from pipeline.prompts import load_prompt
 from pipeline.stages import stage_names
 from pipeline.trace import Trace, parts, trace
+from pipeline.trace.parts_question import PromptFile
 from pipeline.trace.view import CUT, print_trace
+from pipeline.workspace import MANIFEST, load_table
 from tests.conftest import command
 from tests.injections import ORDERS
 from tests.loopback import ChatServer, answer
@@ -67,7 +69,7 @@ def built(world: World, shelf: Path) -> Config:
 
 
 def table(config: Config, name: str) -> pl.DataFrame:
-    return runner.load_table(Path(config.build.workspace), name)
+    return load_table(Path(config.build.workspace), name)
 
 
 def rewrite_table(config: Config, name: str, change: Callable[[pl.DataFrame], Any]) -> None:
@@ -117,7 +119,7 @@ def test_a_question_leads_to_its_actions_calls_scenario_and_line(built: Config) 
         assert call.asking == 1
         (prompt,) = call.prompts
         now = load_prompt(built.generate.prompt)
-        assert prompt == parts.PromptFile(f"prompts/{now.name}.md", now.version, now.digest)
+        assert prompt == PromptFile(f"prompts/{now.name}.md", now.version, now.digest)
     assert found.scenario is not None
     assert found.scenario.text == row["scenario"]
     assert found.scenario.slot == row["slot"]
@@ -279,10 +281,10 @@ def test_a_prompt_that_has_changed_since_keeps_the_version_of_its_time(built: Co
     version = load_prompt("generate_actions").version
     copy.write_text(copy.read_text().replace(f"version = {version}\n", "version = 77\n", 1))
     digest = hashlib.sha256(copy.read_bytes()).hexdigest()
-    manifest = read_json(workspace / "generate" / runner.MANIFEST)
+    manifest = read_json(workspace / "generate" / MANIFEST)
     manifest["components"]["prompt.generate_actions"] = digest
-    write_json(manifest, workspace / "generate" / runner.MANIFEST)
-    expected = (parts.PromptFile("prompts/generate_actions.md", 77, digest),)
+    write_json(manifest, workspace / "generate" / MANIFEST)
+    expected = (PromptFile("prompts/generate_actions.md", 77, digest),)
     load_prompt.cache_clear()
     assert {call.prompts for call in trace(built, item).calls} == {expected}
     copy.unlink()

@@ -17,6 +17,7 @@ from pipeline.errors import BadInputError
 from pipeline.prompts import load_prompt
 from pipeline.stage import Context, Result
 from pipeline.text import clean
+from pipeline.workspace import load_table
 from tests.injections import POSTS
 from tests.loopback import ChatServer
 
@@ -165,7 +166,7 @@ def test_a_build_records_votes_and_shows_them(
     assert funnels["vote"].kept == funnels["vote"].entered
     assert "Cohen's kappa not defined" in capsys.readouterr().out
     workspace = Path(config.build.workspace)
-    votes = runner.load_table(workspace, "vote.votes")
+    votes = load_table(workspace, "vote.votes")
     assert votes.height == 2 * funnels["vote"].entered
     assert set(votes["reason"]) == {"open_decision"}
 

@@ -1,4 +1,4 @@
 """Expert annotation: which actions experts see, what they said, and what follows from it.
 
-Pure functions on tables. `docs/annotation-statistics.md` tells the scheme and the formulas.
+Pure functions on tables. `docs/annotate-statistics.md` tells the scheme and the formulas.
 """

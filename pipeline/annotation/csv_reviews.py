@@ -1,4 +1,4 @@
-"""Reviews by CSV, for those who annotate elsewhere: forms to fill in, and what comes back.
+"""Reading reviews by CSV, from those who annotate elsewhere; csv_forms.py writes the forms.
 
 One row is one expert's word on one action. A row without an answer is not a review yet.
 """
@@ -17,8 +17,7 @@ import polars as pl
 
 from pipeline import schema
 from pipeline.annotation import answers
-from pipeline.annotation.plan import Plan, pseudonym
-from pipeline.artifacts import unit_interval, write_text
+from pipeline.annotation.plan import Plan
 from pipeline.errors import BadInputError, nearest
 from pipeline.text import clean
 
@@ -27,8 +26,6 @@ OPTIONAL = ("flags", "notes", "state", "lead_seconds", "updated_utc")
 SHOWN = ("scenario", "action", "opinions")
 """Columns that a form shows and an import does not read."""
 
-FORM = ("item_id", "annotator", "scenario", "action_number", "action", "opinions", *REQUIRED[3:],
-        *OPTIONAL)  # fmt: skip
 _ANSWER = ("first_value", "second_value", "naturalness", "flags", "notes", "state", "lead_seconds")
 
 
@@ -45,71 +42,6 @@ class Imported:
     reviews: pl.DataFrame
     empty: int
     replaced: int
-
-
-def form(items: pl.DataFrame, opinions: pl.DataFrame, number: int, seed: str) -> str:
-    """Return the empty CSV of one expert: blind, items and actions in an order of their own.
-
-    Args:
-        items: Rows of schema.ITEMS.
-        opinions: Rows of tables.OPINIONS, for adjudication items.
-        number: The expert's number.
-        seed: Salt of the order.
-    """
-    name = pseudonym(number)
-    told = {
-        (item, action): "; ".join(first)
-        for item, action, first in opinions.select(
-            "item_id", "action_id", "first_values"
-        ).iter_rows()
-    }
-    out = io.StringIO()
-    writer = csv.DictWriter(out, FORM, lineterminator="\n", restval="")
-    writer.writeheader()
-    mine = [row for row in items.iter_rows(named=True) if number in row["experts"]]
-    for item in sorted(mine, key=lambda row: unit_interval(seed, name, row["item_id"])):
-        # Numbers, not action ids: these are hashes of the claims among others, and a claim could
-        # be found by trying all of them.
-        places = sorted(
-            range(len(item["actions"])),
-            key=lambda place: unit_interval(seed, name, item["item_id"], place),
-        )
-        for place in places:
-            writer.writerow(
-                {
-                    "item_id": item["item_id"],
-                    "annotator": name,
-                    "scenario": cell(item["scenario"]),
-                    "action_number": place + 1,
-                    "action": cell(item["actions"][place]),
-                    "opinions": told.get((item["item_id"], item["action_ids"][place]), ""),
-                }
-            )
-    return out.getvalue()
-
-
-def write_forms(folder: Path, items: pl.DataFrame, opinions: pl.DataFrame, seed: str) -> list[Path]:
-    """Write a form for each expert who has items, as round-R-expert-N.csv.
-
-    Raises:
-        BadInputError: One is there already: somebody may have filled it in.
-    """
-    if not items.height:
-        return []
-    number = items["round"][0]
-    experts = sorted({int(n) for row in items["experts"] for n in row})
-    paths = {n: folder / f"round-{number}-{pseudonym(n)}.csv" for n in experts}
-    for path in paths.values():
-        if path.exists():
-            raise BadInputError(f"{path}: is there already; move it away, or name another folder")
-    for n, path in paths.items():
-        write_text("\ufeff" + form(items, opinions, n, seed), path)
-    return list(paths.values())
-
-
-def cell(text: str) -> str:
-    """Return text that a spreadsheet shows and does not compute."""
-    return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t")) else text
 
 
 def read_reviews(

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, TypeAdapter, ValidationError
+from pydantic import Field
 from pydantic.dataclasses import dataclass
 
 from pipeline.annotation.sample import PER_ITEM, Draft
 from pipeline.artifacts import content_id
-from pipeline.config_file import explain, read_toml
+from pipeline.config_file import read_toml, validated
 from pipeline.config_model import STRICT
 from pipeline.errors import BadInputError, nearest
 from pipeline.paths import ROOT
@@ -81,14 +80,7 @@ def load_gold(path: Path) -> tuple[KnownItem, ...]:
     if not path.exists() and (ROOT / path).exists():
         path = ROOT / path
     data = read_toml(path, "file of gold items", "annotations/gold.toml is one that works")
-    try:
-        found = TypeAdapter(_File).validate_json(json.dumps(data, allow_nan=False))
-    except ValidationError as error:
-        raise BadInputError(
-            f"{path}: {explain(error, _File, 'pipeline/annotation/gold.py')}"
-        ) from None
-    except (ValueError, TypeError) as error:
-        raise BadInputError(f"{path}: {error}") from None
+    found = validated(path, _File, data)
     for number, item in enumerate(found.item):
         if problem := _problem_of(item):
             raise BadInputError(f"{path}: item.{number}: {problem}")

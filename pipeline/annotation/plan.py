@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, TypeAdapter, ValidationError
+from pydantic import Field
 from pydantic.dataclasses import dataclass
 
 from pipeline.config import Share
-from pipeline.config_file import explain, read_toml
+from pipeline.config_file import read_toml, validated
 from pipeline.config_model import STRICT, Count, Positive
 from pipeline.errors import BadInputError
 from pipeline.paths import ROOT
 
 FILE = Path("annotations/plan.toml")
-_MEANINGS = "pipeline/annotation/plan.py"
 
 Open = Annotated[float, Field(gt=0, lt=1)]
 Seconds = Annotated[float, Field(gt=0)]
@@ -214,12 +212,7 @@ def load_plan(path: Path = FILE) -> Plan:
     data = read_toml(path, "annotation plan", "annotations/plan.toml is one that works")
     if "file" in data:
         raise BadInputError(f"{path}: file: unknown key; remove it")
-    try:
-        plan = TypeAdapter(Plan).validate_json(json.dumps(data, allow_nan=False))
-    except ValidationError as error:
-        raise BadInputError(f"{path}: {explain(error, Plan, _MEANINGS)}") from None
-    except (ValueError, TypeError) as error:  # NaN or a date in the TOML
-        raise BadInputError(f"{path}: {error}") from None
+    plan = validated(path, Plan, data)
     _check(path, plan)
     return dataclasses.replace(plan, file=str(path))
 

@@ -6,7 +6,7 @@ four; one turn of a block gives each of its five scenarios another part. So a tu
 five items, each of four actions of one scenario, and holds every cell once: every stratum (value,
 domain, generator) gets the same number of actions. An item's four are a simple random sample of its
 scenario's twenty: values may repeat in it. Blocks are drawn by a hash of their number; only when
-all had one turn do second turns begin. docs/annotation-statistics.md derives the probabilities.
+all had one turn do second turns begin. docs/annotate-statistics.md derives the probabilities.
 """
 
 from __future__ import annotations

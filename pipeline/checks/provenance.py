@@ -9,6 +9,7 @@ import polars as pl
 from pipeline.artifacts import read_json
 from pipeline.checks.tables import Tables, together
 from pipeline.errors import StageError
+from pipeline.llm.reply import ERROR
 from pipeline.provenance import ABOUT_POSTS, CALLS, LOCK
 from pipeline.schema import CALLS as SHAPE
 
@@ -16,10 +17,11 @@ _LEFT_OUT = ("messages", "reply", "reply_sha256")
 
 
 def check_provenance(dist: Path, tables: Tables) -> None:
-    """Check the table of calls and the lock of the build.
+    """Check the table of calls, what they cost, and the lock of the build.
 
     Raises:
-        StageError: A call is missing, or one before `generate` holds what was said.
+        StageError: A call is missing, one before `generate` holds what was said, or the card
+            tells of fewer calls, tokens or dollars than the table.
     """
     path = dist / CALLS
     try:
@@ -42,7 +44,49 @@ def check_provenance(dist: Path, tables: Tables) -> None:
     named = set(calls["scenario_id"]) - {""} - set(every["scenarios"]["scenario_id"])
     if named:
         raise StageError(f"{path}: is about {min(named)}, which is not in the release")
+    _check_account(dist, calls)
     _check_lock(dist)
+
+
+def _check_account(dist: Path, calls: pl.DataFrame) -> None:
+    """Compare the calls with what the stages' manifests, and so the card, say of them.
+
+    A stage also asks about what is dropped later, so the card may tell of more than the table; of
+    equally many it has to tell the same.
+    """
+    answered = calls.filter(pl.col("outcome") != ERROR)
+    sums = {
+        "requests": pl.len(),
+        "prompt_tokens": pl.col("prompt_tokens").sum(),
+        "completion_tokens": pl.col("completion_tokens").sum(),
+        "micro_usd": pl.col("cost_micro_usd").sum(),
+        "first_day": pl.col("date").min(),
+        "last_day": pl.col("date").max(),
+    }
+    for row in answered.group_by("stage", "model").agg(**sums).sort("stage", "model").to_dicts():
+        stage, model = row.pop("stage"), row.pop("model")
+        days = row.pop("first_day"), row.pop("last_day")
+        path = dist / "provenance" / "manifests" / f"{stage}.json"
+        try:
+            told = {name: read_json(path)["notes"]["calls"][model][name] for name in sums}
+            first, last = told.pop("first_day"), told.pop("last_day")
+            fits = first <= min(days) and max(days) <= last
+            fits = fits and all(row[name] <= told[name] for name in told)
+            fits = fits and (row == told or row["requests"] < told["requests"])
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise StageError(
+                f"{path}: does not tell of calls to {model} ({error!r}); build the release again"
+            ) from None
+        if not fits:
+            raise StageError(
+                f"{dist / CALLS}: the calls of stage {stage} to {model} come to {_line(row)}, and "
+                f"{path.name} and the card say {_line(told)}, from {first} to {last}; build the "
+                "release again"
+            )
+
+
+def _line(counts: dict[str, int]) -> str:
+    return ", ".join(f"{name} {count:,}" for name, count in counts.items())
 
 
 def _check_lock(dist: Path) -> None:

@@ -13,10 +13,10 @@ import polars as pl
 
 from pipeline.artifacts import sha256_text, write_parquet
 from pipeline.errors import BadInputError
-from pipeline.llm.ledger import served
 from pipeline.llm.migrations import PURGED_SINCE
 from pipeline.llm.reply import PURGED, Reply, outcome_of
 from pipeline.llm.request import KEY_TAG
+from pipeline.llm.served import served
 
 _DERIVED = frozenset({"ok", "truncated", "empty", "invalid", "filtered"})
 _AROUND = 40

@@ -21,6 +21,7 @@ from pipeline.llm.prices import dollars
 from pipeline.llm.purse import Purse
 from pipeline.llm.reply import Reply
 from pipeline.llm.request import Request, in_shard
+from pipeline.llm.served import receipt
 from pipeline.progress import Task, task
 
 
@@ -159,15 +160,15 @@ class Caller:
         return {"models_returned": returned, "calls": calls, "warnings": warnings}
 
     def _account(self, keys: Iterable[str]) -> dict[str, object]:
-        found = [each for key in keys if (each := self.ledger.account(key)) is not None]
-        days = [day for day, *_ in found]
+        found = [each for key in keys if (each := receipt(self.ledger.db, key)) is not None]
+        days = [each.date for each in found]
         return {
             "requests": len(found),
             "first_day": min(days, default=""),
             "last_day": max(days, default=""),
-            "prompt_tokens": sum(prompt for _, prompt, _, _ in found),
-            "completion_tokens": sum(completion for _, _, completion, _ in found),
-            "micro_usd": sum(micro for *_, micro in found),
+            "prompt_tokens": sum(each.reply.prompt_tokens for each in found),
+            "completion_tokens": sum(each.reply.completion_tokens for each in found),
+            "micro_usd": sum(each.micro_usd for each in found),
         }
 
 

@@ -27,6 +27,7 @@ from pipeline.llm.migrations import MIGRATIONS
 from pipeline.llm.prices import Charge
 from pipeline.llm.reply import ERROR, FAILED, PURGED, Reply
 from pipeline.llm.request import Request
+from pipeline.llm.served import served
 
 IN_MEMORY = Path(":memory:")
 """In place of a file: an empty ledger that leaves no trace."""
@@ -236,30 +237,6 @@ class Ledger:
         ).fetchone()
         return Usage(*row)
 
-    def account(self, key: str) -> tuple[str, int, int, int] | None:
-        """Return the day (UTC), tokens and measured cost of the reply that `find` serves for `key`.
-
-        Money that was lost on the way (a killed build's reservations, replies that never came) is
-        not in it: it hangs on how a build went, not on what it made.
-
-        Returns:
-            (day, prompt tokens, completion tokens, micro-dollars); None if nothing came back.
-        """
-        row = self.db.execute(
-            "SELECT finished_utc, prompt_tokens, completion_tokens FROM attempt "
-            "WHERE key = ? AND outcome NOT IN (?, ?, ?) "
-            "ORDER BY outcome = 'ok' DESC, id DESC LIMIT 1",
-            (key, FAILED, PURGED, ERROR),
-        ).fetchone()
-        if row is None:
-            return None
-        (micro,) = self.db.execute(
-            "SELECT coalesce(max(s.micro_usd), 0) FROM reservation r "
-            "JOIN settlement s ON s.reservation = r.id WHERE r.key = ? AND s.kind = 'measured'",
-            (key,),
-        ).fetchone()
-        return str(row[0])[:10], int(row[1]), int(row[2]), int(micro)
-
     def outcomes(self) -> Counter[str]:
         """Return how many attempts ended in each outcome."""
         return Counter(
@@ -270,17 +247,6 @@ class Ledger:
         """Return the canonical JSON of a request's components, or None."""
         row = self.db.execute("SELECT components FROM request WHERE key = ?", (key,)).fetchone()
         return row[0] if row else None
-
-
-def served(db: sqlite3.Connection, key: str, *, errors: bool = False) -> Reply | None:
-    """Return the reply to serve for `key` from an open ledger file; see `Ledger.find`."""
-    row = db.execute(
-        "SELECT key, outcome, detail, text, finish_reason, model_returned, prompt_tokens, "
-        "completion_tokens FROM attempt WHERE key = ? AND outcome NOT IN (?, ?, ?) "
-        "ORDER BY outcome = 'ok' DESC, outcome <> ? DESC, id DESC LIMIT 1",
-        (key, FAILED, PURGED, FAILED if errors else ERROR, ERROR),
-    ).fetchone()
-    return Reply(*row) if row else None
 
 
 def now() -> str:

@@ -6,10 +6,8 @@ is one row. The order of the shards does not matter.
 
 from __future__ import annotations
 
-import dataclasses
 import sqlite3
-from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,10 +17,9 @@ from pipeline.artifacts import sha256_text
 from pipeline.errors import BadInputError
 from pipeline.llm.audit import verify_ledger
 from pipeline.llm.ledger import Ledger, Money
-from pipeline.llm.merge_books import Numbers, merge_batches, merge_reservations
+from pipeline.llm.merge_attempts import Attempt, Place, chosen
+from pipeline.llm.merge_books import merge_batches, merge_reservations
 from pipeline.llm.reply import PURGED
-
-_OK = "ok"
 
 
 @dataclass(frozen=True)
@@ -40,26 +37,6 @@ class Merged:
     attempts: int
     repeated: int
     money: Money
-
-
-@dataclass(frozen=True, order=True)
-class _Attempt:
-    """One sending, and where it is read from."""
-
-    finished_utc: str
-    outcome: str
-    detail: str
-    text_sha256: str
-    finish_reason: str
-    model_returned: str
-    prompt_tokens: int
-    completion_tokens: int
-    batch: int  # in the merged ledger; 0 for none
-    was: str  # its outcome before it was purged; "" if it was not
-
-
-_Place = tuple[int, int]
-"""A shard, and the number of an attempt in it."""
 
 
 def merge_ledgers(shards: Sequence[Path], into: Path) -> Merged:
@@ -141,7 +118,7 @@ def _fill(ledger: Ledger, shards: Sequence[Path], copies: Sequence[sqlite3.Conne
         ledger.db.execute("PRAGMA defer_foreign_keys=ON")
         reservations = merge_reservations(ledger, copies)
         batches = merge_batches(ledger, shards, copies, reservations)
-        kept, read = _chosen(shards, copies, purged, batches)
+        kept, read = chosen(shards, copies, purged, batches)
         for key in _in_order(kept, copies):
             _write_request(ledger, copies, key, purged)
         order = sorted(
@@ -161,93 +138,8 @@ def _purged(copies: Sequence[sqlite3.Connection]) -> dict[str, str]:
     return found
 
 
-def _chosen(
-    shards: Sequence[Path],
-    copies: Sequence[sqlite3.Connection],
-    purged: dict[str, str],
-    batches: Numbers,
-) -> tuple[dict[str, list[tuple[_Attempt, _Place]]], int]:
-    """Return the attempts to keep by key, and how many were read."""
-    by_key: dict[str, list[tuple[_Attempt, _Place]]] = defaultdict(list)
-    last_ok: dict[str, dict[int, str]] = defaultdict(dict)
-    read = 0
-    for shard, db in enumerate(copies):
-        for number, key, attempt in _attempts(shard, db, purged, batches):
-            by_key[key].append((attempt, (shard, number)))
-            read += 1
-            if attempt.outcome == _OK:
-                last_ok[key][shard] = attempt.text_sha256
-    for key in sorted(last_ok):
-        replies = last_ok[key]
-        if len(set(replies.values())) > 1:
-            first, other = _two_that_differ(replies)
-            raise BadInputError(
-                f"{shards[first]} and {shards[other]}: have different replies to {key}; these are "
-                "no shards of one build: leave one of them out"
-            )
-    return {key: _once(rows) for key, rows in by_key.items()}, read
-
-
-def _attempts(
-    shard: int, db: sqlite3.Connection, purged: dict[str, str], batches: Numbers
-) -> Iterator[tuple[int, str, _Attempt]]:
-    rows = db.execute(
-        "SELECT a.id, a.key, a.finished_utc, a.outcome, a.detail, a.text, a.finish_reason, "
-        "a.model_returned, a.prompt_tokens, a.completion_tokens, a.batch, p.outcome, p.text_sha256 "
-        "FROM attempt a LEFT JOIN purged_attempt p ON p.attempt = a.id ORDER BY a.id"
-    )
-    for (
-        number,
-        key,
-        when,
-        outcome,
-        detail,
-        text,
-        why,
-        model,
-        read,
-        written,
-        batch,
-        was,
-        digest,
-    ) in rows:
-        merged = batches[shard, batch] if batch is not None else 0
-        digest = digest or sha256_text(text)
-        attempt = _Attempt(
-            when, outcome, detail, digest, why, model, read, written, merged, was or ""
-        )
-        if key in purged and not was:
-            attempt = dataclasses.replace(attempt, outcome=PURGED, detail="", was=outcome)
-        yield number, key, attempt
-
-
-def _two_that_differ(replies: dict[int, str]) -> tuple[int, int]:
-    first = min(replies)
-    return first, next(shard for shard, text in replies.items() if text != replies[first])
-
-
-def _once(rows: list[tuple[_Attempt, _Place]]) -> list[tuple[_Attempt, _Place]]:
-    """Return the attempts of a key without repetitions.
-
-    Of replies that count, one a text; of the others as many as the shard with most of them has.
-    """
-    place_of = dict(reversed(rows))
-    latest: dict[str, _Attempt] = {}
-    others: dict[int, Counter[_Attempt]] = defaultdict(Counter)
-    for attempt, (shard, _) in rows:
-        if attempt.outcome == _OK:
-            known = latest.get(attempt.text_sha256, attempt)
-            latest[attempt.text_sha256] = max(known, attempt)
-        else:
-            others[shard][attempt] += 1
-    most: Counter[_Attempt] = Counter()
-    for counted in others.values():
-        most |= counted
-    return [(attempt, place_of[attempt]) for attempt in (*latest.values(), *most.elements())]
-
-
 def _in_order(
-    kept: dict[str, list[tuple[_Attempt, _Place]]], copies: Sequence[sqlite3.Connection]
+    kept: dict[str, list[tuple[Attempt, Place]]], copies: Sequence[sqlite3.Connection]
 ) -> list[str]:
     """Return all keys, those that were answered first coming first."""
     keys = {key for db in copies for (key,) in db.execute("SELECT key FROM request")}
@@ -280,8 +172,8 @@ def _write_attempt(
     ledger: Ledger,
     copies: Sequence[sqlite3.Connection],
     key: str,
-    attempt: _Attempt,
-    place: _Place,
+    attempt: Attempt,
+    place: Place,
 ) -> None:
     shard, number = place
     text = ""

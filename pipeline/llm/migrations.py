@@ -74,6 +74,7 @@ MIGRATIONS = (
         text_sha256 TEXT NOT NULL
     ) STRICT;
     """,
+    "CREATE INDEX reservation_by_key ON reservation(key)",
 )
 
 PURGED_SINCE = 4

@@ -4,42 +4,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from pipeline.errors import BadInputError
 from pipeline.llm.audit import opened
-from pipeline.llm.reply import ERROR, FAILED, PURGED
+from pipeline.llm.served import Receipt, receipt
 
 
-@dataclass(frozen=True)
-class Receipt:
-    """One call.
-
-    Attributes:
-        components: What makes the key; see Request.components.
-        outcome: Of the reply that is served.
-        text: The reply.
-        model_returned: By the name that came back.
-        prompt_tokens: By the endpoint's count.
-        completion_tokens: Likewise.
-        date: Day of the reply, UTC.
-        micro_usd: Its measured cost, as Ledger.account counts it for the card.
-    """
-
-    components: Mapping[str, Any]
-    outcome: str
-    text: str
-    model_returned: str
-    prompt_tokens: int
-    completion_tokens: int
-    date: str
-    micro_usd: int
-
-
-def receipts(path: Path, keys: Iterable[str]) -> dict[str, Receipt]:
-    """Return the calls under these keys.
+def receipts(path: Path, keys: Iterable[str]) -> dict[str, tuple[Mapping[str, Any], Receipt]]:
+    """Return what makes each key (see Request.components), and the reply that is served for it.
 
     Raises:
         BadInputError: The file is no ledger, or lacks a call.
@@ -47,37 +21,15 @@ def receipts(path: Path, keys: Iterable[str]) -> dict[str, Receipt]:
     wanted = sorted(set(keys))
     if not wanted:
         return {}
-    found: dict[str, Receipt] = {}
+    found: dict[str, tuple[Mapping[str, Any], Receipt]] = {}
     with opened(path) as db:
-        costs = dict(
-            db.execute(
-                "SELECT r.key, max(s.micro_usd) FROM reservation r JOIN settlement s "
-                "ON s.reservation = r.id WHERE s.kind = 'measured' GROUP BY r.key"
-            )
-        )
         for key in wanted:
-            row = db.execute(
-                # the reply that Ledger.find serves
-                "SELECT r.components, a.outcome, a.text, a.model_returned, a.prompt_tokens, "
-                "a.completion_tokens, substr(a.finished_utc, 1, 10) FROM attempt a "
-                "JOIN request r USING (key) WHERE a.key = ? AND a.outcome NOT IN (?, ?) "
-                "ORDER BY a.outcome = 'ok' DESC, a.outcome <> ? DESC, a.id DESC LIMIT 1",
-                (key, FAILED, PURGED, ERROR),
-            ).fetchone()
-            if row is None:
+            call = receipt(db, key, errors=True)
+            if call is None:
                 raise BadInputError(
                     f"{path}: holds no reply to {key}, on which the release rests; put back the "
                     "ledger that the build was made with, or build anew with --from vote"
                 )
-            asked, outcome, text, returned, prompt, completion, date = row
-            found[key] = Receipt(
-                components=json.loads(asked),
-                outcome=outcome,
-                text=text,
-                model_returned=returned,
-                prompt_tokens=prompt,
-                completion_tokens=completion,
-                date=date,
-                micro_usd=costs.get(key, 0),
-            )
+            (asked,) = db.execute("SELECT components FROM request WHERE key = ?", (key,)).fetchone()
+            found[key] = json.loads(asked), call
     return found

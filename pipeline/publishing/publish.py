@@ -15,7 +15,6 @@ import polars as pl
 
 from pipeline import schema
 from pipeline.artifacts import read_json
-from pipeline.build import load_table
 from pipeline.checks.privacy import NOWHERE, Place
 from pipeline.config import Config, DedupConfig
 from pipeline.errors import BadInputError, StageError
@@ -32,6 +31,7 @@ from pipeline.publishing.changes import (
 from pipeline.publishing.folder import CARD, Item, configs, files_of, item, items, tables, tables_of
 from pipeline.publishing.hub import MAIN, Hub, HubFile
 from pipeline.verify import SUMS, verify
+from pipeline.workspace import load_table
 
 if TYPE_CHECKING:
     from huggingface_hub import CommitOperationAdd, CommitOperationDelete

@@ -14,11 +14,11 @@ from pipeline import schema
 from pipeline.annotation import store
 from pipeline.annotation.plan import Plan
 from pipeline.artifacts import read_json, sha256_file, write_json, write_parquet
-from pipeline.build import MANIFEST
 from pipeline.config import Config
 from pipeline.publishing.prove import holds
 from pipeline.publishing.target import Target
 from pipeline.sources import reddit_post
+from pipeline.workspace import MANIFEST
 
 _SLOTS = "generate/slots.parquet"
 _REWRITTEN_BY_RELEASE = "release"

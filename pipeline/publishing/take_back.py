@@ -20,7 +20,7 @@ import polars as pl
 from pipeline import tombstones
 from pipeline.annotation import store
 from pipeline.annotation.plan import load_plan
-from pipeline.build import locked, run_again
+from pipeline.build import run_again
 from pipeline.config import Config
 from pipeline.errors import BadInputError, StageError
 from pipeline.llm import purge
@@ -30,6 +30,7 @@ from pipeline.publishing import prove, publish, purge_files, purge_studio, targe
 from pipeline.publishing.hub import MAIN, Hub
 from pipeline.publishing.prove import Place
 from pipeline.publishing.target import Tables, Target
+from pipeline.workspace import locked
 
 WHY = "Posts were taken back: what their authors deleted is no longer part of this dataset."
 

@@ -19,7 +19,8 @@ import praw
 import prawcore
 from praw.exceptions import RedditAPIException
 
-from pipeline.config import Config, RedditConfig
+from pipeline.config import Config
+from pipeline.config_sources import RedditConfig
 from pipeline.errors import BadInputError, PipelineError, StageError
 from pipeline.sources.authors import author_key
 from pipeline.sources.reddit_post import State, record, state

@@ -15,7 +15,7 @@ from pipeline.paths import PROMPTS
 from pipeline.prompts import load_prompt
 from pipeline.rewrite import scenario_id
 from pipeline.text import clean
-from pipeline.trace.parts import Call, PromptFile
+from pipeline.trace.parts_question import Call, PromptFile
 from pipeline.trace.tables import Tables
 
 _CANARY = re.compile(r"<!-- [^\n]*-->\n\Z")

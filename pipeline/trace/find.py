@@ -12,15 +12,8 @@ from pipeline.errors import BadInputError
 from pipeline.escape import on_one_line
 from pipeline.trace import posts
 from pipeline.trace.calls import Calls
-from pipeline.trace.parts import (
-    Dropped,
-    Option,
-    Question,
-    Scenario,
-    Trace,
-    Violation,
-    Vote,
-)
+from pipeline.trace.parts import Dropped, Scenario, Trace, Vote
+from pipeline.trace.parts_question import Option, Question, Violation
 from pipeline.trace.tables import Row, Tables
 from pipeline.values import value_ids
 

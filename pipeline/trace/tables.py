@@ -10,9 +10,9 @@ from typing import Any
 
 import polars as pl
 
-from pipeline.build import load_manifest
 from pipeline.errors import StageError
 from pipeline.stages import stage_names
+from pipeline.workspace import load_manifest
 
 Row = Mapping[str, Any]
 

@@ -8,17 +8,8 @@ from rich.console import Console
 from rich.text import Text
 
 from pipeline.escape import as_text, on_one_line
-from pipeline.trace.parts import (
-    Call,
-    Cluster,
-    Option,
-    Post,
-    PromptFile,
-    Question,
-    Scenario,
-    Trace,
-    Violation,
-)
+from pipeline.trace.parts import Cluster, Post, Scenario, Trace
+from pipeline.trace.parts_question import Call, Option, PromptFile, Question, Violation
 
 CUT = 700
 """Characters of a text that are shown unless all are asked for."""

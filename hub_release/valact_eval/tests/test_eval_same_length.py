@@ -6,11 +6,11 @@ from eval_stats import SLOPE, answers_of, default_of
 
 from valact_eval.errors import ValactError
 from valact_eval.stats import reference
+from valact_eval.stats.identical_people import identical_people
 from valact_eval.stats.resample import uniforms
 from valact_eval.stats.same_length import (
     _by_scenario,
     contrast,
-    identical_people,
     matched_length,
     questions_a_scenario,
     short_profiles,

@@ -95,10 +95,10 @@ def identical_people(
     as_json: Annotated[bool, typer.Option("--json", help="The same as JSON.")] = False,
 ) -> None:
     """Simulate people who are all the same: the spread of r that a short test alone makes."""
-    from valact_eval.stats import same_length
+    from valact_eval.stats import identical_people as simulation
     from valact_eval.stats.estimate import to_json
 
-    found = same_length.identical_people(people, questions, strength, studies, seed)
+    found = simulation.identical_people(people, questions, strength, studies, seed)
     if as_json:
         print(to_json(found).rstrip())
         return

@@ -14,10 +14,8 @@ from valact_eval.errors import ValactError
 from valact_eval.key import KEY
 from valact_eval.stats.declared import Key, value_scores
 from valact_eval.stats.enacted import correlate
-from valact_eval.stats.estimate import Floats, Ints, number
-from valact_eval.stats.reference import mean_profile
+from valact_eval.stats.estimate import Floats, Ints
 from valact_eval.stats.resample import uniforms
-from valact_eval.stats.simulate import Respondent, deal, picks, shares_of, utilities_of
 from valact_eval.stats.table import Answers, Choices
 
 TIMES: Final = 500
@@ -73,29 +71,6 @@ class HumanContrast:
     people_outside: float | None
     between_people: Spread | None
     model_with_itself: Spread
-
-
-@dataclass(frozen=True)
-class IdenticalPeople:
-    """Simulated people who are all the same: what spread of r the length of the test makes.
-
-    ``between_low`` and ``between_high`` are the least and the largest r between two people's
-    enacted profiles, ``declared_low`` and ``declared_high`` those of one person's enacted
-    profile with the same declared one: means over ``studies`` simulated studies.
-    ``declared_true`` is the r that no noise would leave.
-    """
-
-    people: int
-    questions: int
-    strength: float
-    studies: int
-    between_low: float
-    between_mean: float
-    between_high: float
-    declared_low: float
-    declared_mean: float
-    declared_high: float
-    declared_true: float | None
 
 
 def short_profiles(
@@ -219,7 +194,7 @@ def contrast(
         model_r=model_r,
         difference=difference,
         people_outside=outside,
-        between_people=_spread(_between(np.array(shares))),
+        between_people=_spread(between_profiles(np.array(shares))),
         model_with_itself=found.with_itself,
     )
 
@@ -231,51 +206,6 @@ def questions_a_scenario(people: Sequence[Choices]) -> int:
         asked = np.unique(np.stack([choices.scenario, choices.question]), axis=1)
         counted += np.unique(asked[0], return_counts=True)[1].tolist()
     return max(1, round(float(np.median(counted))))
-
-
-def identical_people(
-    people: int = 55,
-    questions: int = 80,
-    strength: float = 0.33,
-    studies: int = 20,
-    seed: int = 0,
-) -> IdenticalPeople:
-    """Simulates studies of people who all choose by the same utilities.
-
-    Args:
-        people: in each study.
-        questions: each answers, each person other ones.
-        strength: of the utilities; 1 has the published models' mean enacted shares, 0 chooses
-            blindly. The people's own shares were not published; the default is a third.
-        studies: simulated.
-        seed: of the simulation.
-    """
-    shares, declared = mean_profile("enacted_share"), mean_profile("declared_mean")
-    person = Respondent("person", utilities=utilities_of(shares, strength))
-    scenarios = -(-questions // 5)
-    rng = np.random.default_rng(seed)
-    between, with_declared = [], []
-    for _ in range(studies):
-        dealt = deal(scenarios * people, rng)
-        chosen = dealt.values[np.arange(len(dealt.values)), picks(person, dealt, rng)]
-        chosen = chosen.reshape(people, -1)[:, :questions]
-        counted = np.stack([np.bincount(row, minlength=10) for row in chosen]).astype(float)
-        between.append(_between(counted))
-        with_declared.append(correlate(counted, declared))
-    true = float(correlate(shares_of(np.asarray(person.utilities)), declared))
-    return IdenticalPeople(
-        people=people,
-        questions=questions,
-        strength=strength,
-        studies=studies,
-        between_low=float(np.mean([r.min() for r in between])),
-        between_mean=float(np.mean(between)),
-        between_high=float(np.mean([r.max() for r in between])),
-        declared_low=float(np.mean([r.min() for r in with_declared])),
-        declared_mean=float(np.mean(with_declared)),
-        declared_high=float(np.mean([r.max() for r in with_declared])),
-        declared_true=number(true),
-    )
 
 
 def _by_scenario(
@@ -298,7 +228,7 @@ def _by_scenario(
     return found
 
 
-def _between(profiles: Floats) -> Floats:
+def between_profiles(profiles: Floats) -> Floats:
     """R of every two of several profiles."""
     one, two = np.triu_indices(len(profiles), 1)
     return correlate(profiles[one], profiles[two])
