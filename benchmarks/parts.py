@@ -30,6 +30,7 @@ from benchmarks.results import Job, Table, Tool
 from pipeline import schema
 
 OURS = "ours"
+_NAMES = {"duckdb": "zstd -dc, DuckDB", "datatrove": "datatrove's reader"}
 
 
 class SkippedError(Exception):
@@ -78,7 +79,7 @@ def read_part(settings: Settings) -> Found:
         tools = {name: results.tool(name, runs) for name, runs in found.items()}
         size = found["limit"][0].found["rows"]
         limit = Tool("unpack, and parse by polars", tools["limit"].runs)
-        others = tuple(tools[name] for name in read.PEERS)
+        others = tuple(Tool(_NAMES[name], tools[name].runs) for name in read.PEERS)
         jobs += [
             Job("read a dump into Parquet", size, "lines", _ours(tools["read"]), others, limit),
             Job("read and tag", size, "lines", _ours(tools["read and tag"])),

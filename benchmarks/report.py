@@ -6,7 +6,7 @@ python -m benchmarks.report [--results FOLDER] [--out FILE]
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from benchmarks import plots, results
@@ -51,7 +51,8 @@ Written by `make bench` from `benchmarks/results/*.json`; no figure here is type
 Seconds are medians, with least and most in brackets; "wide" where these are further apart than
 {wide:.0%} of the median, so that the row says little. Ratio: the peer's seconds over ours, and CPU
 time likewise; above 1, ours needs less. A limit is a part of the job that no tool can leave out:
-its ratio is below 1 by as much as ours takes longer. Memory: the most of all runs.
+its ratio is below 1 by as much as ours takes longer. Memory: the most of all runs, ours and the
+peer's. Of each job and peer the largest size stands here; the figures below show smaller ones.
 """
 _COLUMNS = ("job", "size", "ours", "peer", "the peer's", "ratio", "memory", "what bounds it")
 
@@ -70,38 +71,33 @@ def text(parts: Mapping[str, Part]) -> str:
 
 
 def _jobs(parts: Mapping[str, Part]) -> str:
+    """Return the table: of each job and peer the largest size; the figures show the others."""
     lines = [_row(_COLUMNS), _row(["---", "---:", "---", "---", "---", "---:", "---:", "---"])]
     for name, about in PARTS.items():
         if name not in parts:
             lines.append(_row([f"`{name}`: {about}", "", "not run", *[""] * 5]))
             continue
-        for job in parts[name].jobs:
-            lines += _rows(job)
+        for job in dict.fromkeys(each.name for each in parts[name].jobs):
+            lines += _rows([each for each in parts[name].jobs if each.name == job])
     return "\n".join(lines) + "\n"
 
 
-def _rows(job: Job) -> list[str]:
+def _rows(sizes: Sequence[Job]) -> list[str]:
+    largest: dict[str, tuple[Job, Tool | None]] = {}
+    for job in sorted(sizes, key=lambda each: -each.size):
+        others: list[tuple[str, Tool | None]] = [(peer.name, peer) for peer in job.peers]
+        if job.limit:
+            others.append((f"limit: {job.limit.name}", job.limit))
+        for name, other in others or [("none", None)]:
+            largest.setdefault(name, (job, other))
     rows = []
-    others: list[tuple[str, Tool | None]] = [(peer.name, peer) for peer in job.peers]
-    if job.limit:
-        others.append((f"limit: {job.limit.name}", job.limit))
-    for place, (name, other) in enumerate(others or [("none", None)]):
-        first = place == 0
-        memory = f"{job.ours.peak_mb:,.0f} MB"
-        rows.append(
-            _row(
-                [
-                    job.name,
-                    f"{job.size:,} {job.unit}",
-                    f"{seconds(job.ours)}",
-                    name,
-                    seconds(other) if other else "",
-                    _ratio(job.ours, other) if other else "",
-                    f"{memory}; {other.peak_mb:,.0f} MB" if other else memory,
-                    BOUNDS.get(job.name, "") if first else "",
-                ]
-            )
-        )
+    bound = BOUNDS.get(sizes[0].name, "")
+    for name, (job, other) in largest.items():
+        cells = [job.name, f"{job.size:,} {job.unit}", seconds(job.ours), name]
+        cells += [seconds(other), _ratio(job.ours, other)] if other else ["", ""]
+        memory = [f"{tool.peak_mb:,.0f} MB" for tool in (job.ours, other) if tool]
+        rows.append(_row([*cells, "; ".join(memory), bound]))
+        bound = ""
     return rows
 
 
