@@ -30,6 +30,7 @@ from benchmarks.results import Job, Table, Tool
 from pipeline import schema
 
 OURS = "ours"
+BYTES_A_LINE = "bytes a line"
 _NAMES = {"duckdb": "zstd -dc, DuckDB", "datatrove": "datatrove's reader"}
 
 
@@ -83,8 +84,12 @@ def read_part(settings: Settings) -> Found:
         jobs += [
             Job("read a dump into Parquet", size, "lines", _ours(tools["read"]), others, limit),
             Job("read and tag", size, "lines", _ours(tools["read and tag"])),
+            Job("unpack a dump into lines", size, "lines", _ours(tools["lines"])),
         ]
-    return Found(tuple(jobs), others=(peers.DUCKDB, peers.DATATROVE), posts="real")
+    disk = [(name, found[name][0].found["bytes"]) for name in ("read", "read and tag")]
+    rows = tuple((name, round(held / 1e6, 1), round(held / size)) for name, held in disk)
+    table = Table("Parquet files", ("after", "MB", BYTES_A_LINE), rows)
+    return Found(tuple(jobs), (table,), (peers.DUCKDB, peers.DATATROVE), "real")
 
 
 def dedup_part(settings: Settings) -> Found:

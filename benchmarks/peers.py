@@ -71,11 +71,12 @@ class Peer:
 
 
 CURATOR = Peer("curator", {"bespokelabs-curator": "0.1.31"})
-DATATROVE = Peer(  # spacy and regex cut the words that its MinHash hashes
+# What its MinHash needs and does not declare; xxhash 4 hashes bytes alone, and it gives text.
+DATATROVE = Peer(
     "datatrove",
     {"datatrove": "0.10.1"},
     (("datatrove", "io"),),
-    ("orjson", "zstandard", "regex", "spacy"),
+    ("orjson", "zstandard", "regex", "spacy", "tokenizers", "xxhash<4"),
 )
 DEDUP = Peer("dedup", {"semhash": "0.5.0", "datasketch": "2.0.0"})
 DUCKDB = Peer("duckdb", {"duckdb": "2.0.0"})

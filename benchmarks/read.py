@@ -26,11 +26,12 @@ from benchmarks.dedup_run import Meter, Run, run_command
 from benchmarks.peers import DATATROVE, DUCKDB
 from pipeline.config_file import load
 from pipeline.paths import ROOT
+from pipeline.sources.dump import dump_lines
 
 AIM = 1.3  # times DuckDB's time for read to Parquet, at most
 _PEER = Path(__file__).with_name("read_peer.py")
 _NULL_MEDIA = re.compile(rb'"media":\s*null')
-OURS = ("limit", "read", "read and tag")
+OURS = ("limit", "lines", "read", "read and tag")
 PEERS = {"duckdb": DUCKDB, "datatrove": DATATROVE}
 
 
@@ -66,6 +67,10 @@ def own(kind: str, dump: Path, out: Path) -> None:
         meter = Meter()
         meter.print(rows=_limit(dump))
         return
+    if kind == "lines":
+        meter = Meter()
+        meter.print(rows=sum(1 for _ in dump_lines(dump)))
+        return
     from pipeline.scrape import read_posts
     from pipeline.tag import tagged
 
@@ -76,7 +81,7 @@ def own(kind: str, dump: Path, out: Path) -> None:
     if kind == "read and tag":
         posts = tagged(posts)
     posts.write_parquet(out)
-    meter.print(rows=posts.height)
+    meter.print(rows=posts.height, bytes=out.stat().st_size)
 
 
 def _limit(dump: Path) -> int:

@@ -28,6 +28,7 @@ PARTS = {
 BOUNDS = {
     "read a dump into Parquet": "unpacking and parsing the lines (the limit); then writing zstd "
     "Parquet; ours says of every bad line why, so each becomes a Python object",
+    "unpack a dump into lines": "zstd, in one stream",
     "read and tag": "rules and language detection for every text",
     "near-duplicates by words": "making and joining the word triples of all texts",
     "near-duplicates by words and meanings": "products of vectors, then exact vectors of pairs "
