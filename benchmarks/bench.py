@@ -1,4 +1,4 @@
-"""Runs every benchmark beside its peers and writes RESULTS.md: `make bench`.
+"""Runs every benchmark beside its peers and writes RESULTS.md and docs/scale-figures.md: `make bench`.
 
 python -m benchmarks.bench [--only PART ...] [--posts DUMP.ndjson.zst] [--runs 3] [--quick]
 
@@ -19,7 +19,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks import dedup, report, results
+from benchmarks import dedup, report, results, scale
 from benchmarks.parts import (
     Found,
     Settings,
@@ -72,6 +72,8 @@ def main() -> None:
         ended[name] = _child(name, arguments)
         print(f"{name}: {ended[name]}, {time.monotonic() - clock:.0f} s", flush=True)
         report.write(folder, out)
+    if not arguments.quick:
+        scale.write(folder)
     failed = [name for name, how in ended.items() if how.startswith("failed")]
     print(f"{out}: {len(ended)} parts in {(time.monotonic() - begun) / 60:.0f} min", flush=True)
     for name, how in ended.items():

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import bench, peers, plots, read, report, results
+from benchmarks import bench, peers, plots, read, report, results, scale
 from benchmarks.results import Job, Part, Table, Taken, Tool
 from pipeline.paths import ROOT
 
@@ -45,6 +45,23 @@ def part(name: str = "calls", **changes: object) -> Part:
 
 def test_the_committed_report_is_what_the_committed_figures_give() -> None:
     assert report.text(results.load()) == report.RESULTS.read_text(encoding="utf-8")
+
+
+def test_the_committed_figures_of_scale_are_what_plan_and_figures_give() -> None:
+    wanted = scale.text(scale.planned(), results.load())
+    assert scale.OUT.read_text(encoding="utf-8") == wanted, "run `python -m benchmarks.scale`"
+
+
+def test_rates_are_multiplied_and_what_was_not_run_is_said() -> None:
+    jobs = (
+        Job("near-duplicates of many posts", 1_000, "posts", tool("ours", 1.0)),
+        Job("near-duplicates of many posts", 2_000_000, "posts", tool("ours", 180.0)),
+    )
+    said = scale.text([], {"growth": part("growth", jobs=jobs)})
+    # 360 s of CPU for 2,000,000 posts: 180 microseconds each, 5 core-hours for 10^8
+    assert "| near-duplicates by words | the cluster | 180 µs | 5.00 | 0.020 |" in said
+    assert "| tags | the cluster | not measured: `make bench ONLY=read` |" in said
+    assert "0.3 GB for 2,000,000 posts" in said
 
 
 def test_the_committed_figures_of_growth_are_there() -> None:
