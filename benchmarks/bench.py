@@ -1,4 +1,4 @@
-"""Runs every benchmark beside its peers and writes RESULTS.md and docs/scale-figures.md: `make bench`.
+"""Runs every benchmark beside its peers and writes RESULTS.md and its figures: `make bench`.
 
 python -m benchmarks.bench [--only PART ...] [--posts DUMP.ndjson.zst] [--runs 3] [--quick]
 

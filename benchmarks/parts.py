@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import itertools
+import statistics
 import subprocess
 import tempfile
 from collections.abc import Sequence
@@ -89,7 +90,26 @@ def read_part(settings: Settings) -> Found:
     disk = [(name, found[name][0].found["bytes"]) for name in ("read", "read and tag")]
     rows = tuple((name, round(held / 1e6, 1), round(held / size)) for name, held in disk)
     table = Table("Parquet files", ("after", "MB", BYTES_A_LINE), rows)
-    return Found(tuple(jobs), (table,), (peers.DUCKDB, peers.DATATROVE), "real")
+    return Found(tuple(jobs), (_steps(found), table), (peers.DUCKDB, peers.DATATROVE), "real")
+
+
+def _steps(found: dict[str, list[dedup_run.Run]]) -> Table:
+    """Return where the CPU time of reading goes, by what more each longer job takes."""
+    cpu = {
+        name: statistics.median(run.cpu_s for run in runs) for name, runs in found.items() if runs
+    }
+    writing = statistics.median(run.found["write_cpu_s"] for run in found["read"])
+    steps = {
+        "unpack, cut into lines": cpu["lines"],
+        "parse each line, check it, make its row": cpu["rows"] - cpu["lines"],
+        "rows into a table, one a post id": cpu["read"] - writing - cpu["rows"],
+        "write zstd Parquet": writing,
+        "all": cpu["read"],
+        "the limit: unpack, and parse by polars": cpu["limit"],
+        "all of zstd -dc and DuckDB": cpu["duckdb"],
+    }
+    rows = tuple((name, round(seconds, 3)) for name, seconds in steps.items())
+    return Table("CPU seconds of our reading, by step, medians", ("step", "CPU s"), rows)
 
 
 def dedup_part(settings: Settings) -> Found:

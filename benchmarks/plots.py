@@ -35,6 +35,7 @@ def draw(parts: Mapping[str, Part], folder: Path) -> None:
     mpl.rcParams.update({"svg.hashsalt": "bench", "font.size": 9, "axes.grid": True})
     mpl.rcParams.update({"grid.alpha": 0.3, "axes.spines.top": False, "axes.spines.right": False})
     from matplotlib import pyplot as plt
+    from matplotlib.ticker import LogLocator
 
     for name, part in parts.items():
         jobs = curves(part)
@@ -68,7 +69,10 @@ def draw(parts: Mapping[str, Part], folder: Path) -> None:
                 axis.set_xticks(every, [f"{size:,}" for size in every])
                 axis.minorticks_off()
             axes[0].set(yscale="log")
-            axes[1].set(ylim=(0, None))
+            axes[0].yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+            axes[0].yaxis.set_major_formatter(lambda value, _: f"{value:g}")
+            axes[0].minorticks_off()
+            axes[1].set(ylim=(0, 1.05 * axes[1].get_ylim()[1]))
             axes[0].legend(frameon=False)
         figure.savefig(folder / f"{name}.svg", metadata={"Date": None})
         plt.close(figure)

@@ -22,16 +22,17 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from benchmarks.dedup_run import Meter, Run, run_command
+from benchmarks.dedup_run import Meter, Run, cpu_seconds, run_command
 from benchmarks.peers import DATATROVE, DUCKDB
 from pipeline.config_file import load
 from pipeline.paths import ROOT
-from pipeline.sources.dump import dump_lines
+from pipeline.sources.dump import dump_lines, read_dump
+from pipeline.sources.post import Wanted
 
 AIM = 1.3  # times DuckDB's time for read to Parquet, at most
 _PEER = Path(__file__).with_name("read_peer.py")
 _NULL_MEDIA = re.compile(rb'"media":\s*null')
-OURS = ("limit", "lines", "read", "read and tag")
+OURS = ("limit", "lines", "rows", "read", "read and tag")
 PEERS = {"duckdb": DUCKDB, "datatrove": DATATROVE}
 
 
@@ -71,6 +72,11 @@ def own(kind: str, dump: Path, out: Path) -> None:
         meter = Meter()
         meter.print(rows=sum(1 for _ in dump_lines(dump)))
         return
+    if kind == "rows":
+        wanted = Wanted({}, html_escaped=True, all_subreddits=True)
+        meter = Meter()
+        meter.print(rows=sum(1 for _ in read_dump(dump, wanted)))
+        return
     from pipeline.scrape import read_posts
     from pipeline.tag import tagged
 
@@ -80,8 +86,10 @@ def own(kind: str, dump: Path, out: Path) -> None:
     posts = read_posts([dump], config, all_subreddits=True).posts
     if kind == "read and tag":
         posts = tagged(posts)
+    before = cpu_seconds()
     posts.write_parquet(out)
-    meter.print(rows=posts.height, bytes=out.stat().st_size)
+    written = cpu_seconds() - before
+    meter.print(rows=posts.height, bytes=out.stat().st_size, write_cpu_s=written)
 
 
 def _limit(dump: Path) -> int:
