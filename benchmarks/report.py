@@ -134,14 +134,15 @@ def _table(table: Table) -> str:
     ]
     lines = [f"{table.title}:\n", _row(table.columns)]
     lines.append(_row(["---:" if each else "---" for each in numeric]))
-    lines += [_row([_cell(cell) for cell in row]) for row in table.rows]
+    lines += [_row([cell(each) for each in row]) for row in table.rows]
     return "\n".join(lines) + "\n"
 
 
-def _cell(cell: Cell) -> str:
-    if cell is None:
+def cell(value: Cell) -> str:
+    """Return what stands in a cell."""
+    if value is None:
         return ""
-    return cell if isinstance(cell, str) else number(cell)
+    return value if isinstance(value, str) else number(value)
 
 
 def number(value: float) -> str:

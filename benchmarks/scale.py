@@ -14,7 +14,7 @@ from pathlib import Path
 
 from benchmarks import results
 from benchmarks.parts import BYTES_A_LINE
-from benchmarks.report import number
+from benchmarks.report import cell, number
 from benchmarks.results import Job, Part
 from pipeline.config_file import load
 from pipeline.estimate import Estimate, Whole, estimate, whole
@@ -128,7 +128,7 @@ def _disk(parts: Mapping[str, Part]) -> str:
         if BYTES_A_LINE in table.columns:
             place = table.columns.index(BYTES_A_LINE)
             held = [float(row[place] or 0) for row in table.rows]
-            names = " and ".join(f"{number(row[place])} after `{row[0]}`" for row in table.rows)
+            names = " and ".join(f"{cell(row[place])} after `{row[0]}`" for row in table.rows)
             return (
                 f"Disk, in bytes a post: {names}. Stages scrape, tag, screen and dedup each keep "
                 f"their posts: at most {(held[0] + 3 * held[-1]) * POSTS / 1e12:,.2f} TB for "
