@@ -106,48 +106,46 @@ def evaluator_part(settings: Settings) -> Found:
 
 def build_part(settings: Settings) -> Found:
     """The whole demonstration as a user builds it, and the same command again."""
-    jobs: list[Job] = []
     stages: dict[str, list[float]] = {}
-    sizes = (5,) if settings.quick else (0,)
-    for scenarios in sizes:
-        first, again = [], []
-        for turn in range(settings.runs):
-            with tempfile.TemporaryDirectory() as name:
-                folder = Path(name)
-                first.append(_build(folder, scenarios))
-                say(f"build, run {turn + 1}: {first[-1].seconds:.0f} s")
-                again.append(_build(folder, scenarios))
-                say(f"build again: {again[-1].seconds:.1f} s")
-                for place in folder.glob("work/*/run.json"):
-                    told = json.loads(place.read_text(encoding="utf-8"))
-                    stages.setdefault(place.parent.name, []).append(told["seconds"])
-                made = pl.read_parquet(folder / "work" / "compose" / "questions.parquet").height
-        jobs += [
-            Job("build the demonstration", made, "questions", results.tool(OURS, first)),
-            Job("build it again", made, "questions", results.tool(OURS, again)),
-        ]
+    scenarios = 5 if settings.quick else 0
+    first, again = [], []
+    for turn in range(settings.runs):
+        with tempfile.TemporaryDirectory() as name:
+            folder = Path(name)
+            first.append(_build(folder, scenarios))
+            say(f"build, run {turn + 1}: {first[-1].seconds:.0f} s")
+            again.append(_build(folder, scenarios))
+            say(f"build again: {again[-1].seconds:.1f} s")
+            for place in folder.glob("work/*/run.json"):
+                told = json.loads(place.read_text(encoding="utf-8"))
+                stages.setdefault(place.parent.name, []).append(told["seconds"])
+            made = pl.read_parquet(folder / "work" / "compose" / "questions.parquet").height
+    jobs = (
+        Job("build the demonstration", made, "questions", results.tool(OURS, first)),
+        Job("build it again", made, "questions", results.tool(OURS, again)),
+    )
     ranked = sorted(stages.items(), key=lambda item: -sorted(item[1])[len(item[1]) // 2])
     rows = tuple((name, round(sorted(took)[len(took) // 2], 1)) for name, took in ranked)
     table = Table("Seconds of each stage, medians", ("stage", "seconds"), rows)
-    return Found(tuple(jobs), (table,))
+    return Found(jobs, (table,))
 
 
 def _build(folder: Path, scenarios: int) -> Taken:
     place = folder / "took.json"
-    command = [
-        sys.executable,
-        "-m",
-        "benchmarks.took",
-        str(place),
-        sys.executable,
-        "-m",
-        "pipeline",
-    ]
-    command += ["build", "--config", str(ROOT / "configs" / "demo.toml")]
+    python, took = [sys.executable, "-m"], ["benchmarks.took", str(place)]
+    command = [*python, *took, *python, "pipeline", "build"]
+    command += ["--config", str(ROOT / "configs" / "demo.toml")]
     command += ["--workspace", str(folder / "work"), "--ledger", str(folder / "ledger.sqlite")]
     command += ["--dist", str(folder / "dist"), "--set", f"build.cache={folder / 'cache'}"]
     command += ["--scenarios", str(scenarios)] if scenarios else []
-    done = subprocess.run(command, check=False, capture_output=True, text=True, cwd=ROOT)
-    if done.returncode:
-        raise SystemExit(f"the build failed: {(done.stderr or done.stdout).strip()[-500:]}")
+    ended = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=ROOT
+    )
+    last = ""
+    assert ended.stdout is not None
+    for line in ended.stdout:
+        print(f"    {line.rstrip()}", flush=True)
+        last = line.strip() or last
+    if status := ended.wait():
+        raise SystemExit(f"the build failed (status {status}): {last}")
     return Taken(**json.loads(place.read_text(encoding="utf-8")))
