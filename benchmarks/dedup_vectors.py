@@ -140,9 +140,8 @@ def main() -> None:
         embedder = Embedder(BUNDLED, _WINDOW, Path(folder))
         if plain:
             plain.encode(["a text that is in no post"])
-        else:  # makes the fingerprint of the model, and loads both of its forms
+        else:  # makes the fingerprint of the model; that `quick` tries its two forms is in its time
             embedder.exact(["a text that is in no post"])
-            embedder.quick(["a text that is in no post"])
         meter = Meter()
         if plain:
             vectors = plain.encode(given)

@@ -31,8 +31,8 @@ BOUNDS = {
     "unpack a dump into lines": "zstd, in one stream",
     "read and tag": "rules and language detection for every text",
     "near-duplicates by words": "making and joining the word triples of all texts",
-    "near-duplicates by words and meanings": "products of vectors, then exact vectors of pairs "
-    "near the threshold",
+    "near-duplicates by words and meanings": "the words as above, then products of vectors, which "
+    "are known; semhash compares meanings alone",
     "near-duplicates of many posts": "making and joining the word triples of all texts",
     "vectors of texts": "the model's matrix products",
     "calls to a model": "the HTTP client; ours also reserves money and stores every reply",
