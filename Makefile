@@ -19,7 +19,7 @@ RATINGS = $(if $(filter declared,$(TASK)),$(if $(filter $(BUNDLED),$(MODEL)),--f
 OVERRIDES = $(if $(SOURCE),--source $(SOURCE)) $(if $(SCENARIOS),--scenarios $(SCENARIOS)) $(ARGS)
 
 .DEFAULT_GOAL := help
-.PHONY: help install build-dataset plan explain preview verify-release publish sync take-back evaluate annotate collect adjudicate labelstudio ray test test-fast lint clean
+.PHONY: help install build-dataset plan explain preview verify-release publish sync take-back evaluate annotate collect adjudicate labelstudio ray test test-fast lint bench clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 18
@@ -110,6 +110,9 @@ lint: .venv/dev ## Check style (ruff), types (mypy --strict) and layers (import-
 	@$(BIN)/mypy
 	@$(BIN)/mypy --config-file hub_release/valact_eval/pyproject.toml hub_release/valact_eval/valact_eval
 	@$(BIN)/lint-imports --no-logo
+
+bench: .venv/eval ## Measure beside peers, into benchmarks/RESULTS.md (ONLY="read calls", POSTS=dump.ndjson.zst, ARGS=--quick)
+	@$(BIN)/python -m benchmarks.bench $(if $(ONLY),--only $(ONLY)) $(if $(POSTS),--posts $(POSTS)) $(ARGS)
 
 clean: ## Remove builds and caches; model replies (ledger/) and .venv stay
 	rm -rf build hub_release/dist .mypy_cache .ruff_cache .pytest_cache .hypothesis

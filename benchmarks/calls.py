@@ -21,6 +21,7 @@ from typing import Any
 
 from benchmarks import client, curator
 from benchmarks.chat_server import chat_server
+from benchmarks.peers import CURATOR
 
 CEILINGS = (250, 500)  # requests a second
 LEAST_SHARE = 0.95
@@ -140,7 +141,8 @@ class Bench:
 
     def curator(self) -> Figures:
         """How long bespokelabs-curator takes for the same calls, under the same limits."""
-        curator.install()
+        CURATOR.python()
+        (number,) = CURATOR.versions.values()
         count = self._calls or CURATOR_CALLS
         limits = (
             f"--requests-per-minute={curator.REQUESTS_PER_MINUTE}",
@@ -155,8 +157,8 @@ class Bench:
             with chat_server(self._latency_s) as server, self._subfolder() as folder:
                 theirs.append(curator.run(server.base_url, count, folder))
                 sent = server.count()
-        print(f"curator {curator.VERSION}: {count:,} calls ({sent:,} sent), {self._runs} runs each")
-        figures: Figures = {"version": curator.VERSION, "calls": count, "sent": sent}
+        print(f"curator {number}: {count:,} calls ({sent:,} sent), {self._runs} runs each")
+        figures: Figures = {"version": number, "calls": count, "sent": sent}
         for name, runs in (("layer", ours), ("curator", theirs)):
             seconds, cpu_s, peak = (
                 Spread(tuple(getattr(run, field) for run in runs))

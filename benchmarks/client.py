@@ -10,7 +10,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
-import resource
 import subprocess
 import sys
 import time
@@ -23,6 +22,7 @@ import openai
 from openai.types.chat import ChatCompletion
 
 from benchmarks import workload
+from benchmarks.dedup_run import cpu_seconds, peak_mb
 from pipeline.llm.openai_chat import body_of
 
 KINDS = ("layer", "sdk", "sdk-aiohttp", "sdk-post")
@@ -105,11 +105,6 @@ async def _sdk(arguments: argparse.Namespace) -> int:
     return usable
 
 
-def _cpu_seconds() -> float:
-    usage = resource.getrusage(resource.RUSAGE_SELF)
-    return usage.ru_utime + usage.ru_stime
-
-
 def main() -> None:
     """Run one client once and print what it took."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -121,11 +116,10 @@ def main() -> None:
     parser.add_argument("--tokens-per-minute", type=int, default=0)
     parser.add_argument("--concurrency", type=int, default=workload.CONCURRENCY)
     arguments = parser.parse_args()
-    begun, cpu = time.monotonic(), _cpu_seconds()
+    begun, cpu = time.monotonic(), cpu_seconds()
     usable = _layer(arguments) if arguments.kind == "layer" else asyncio.run(_sdk(arguments))
-    seconds, cpu_s = time.monotonic() - begun, _cpu_seconds() - cpu
-    peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6
-    taken = {"seconds": seconds, "cpu_s": cpu_s, "peak_mb": peak_mb, "usable": usable}
+    seconds, cpu_s = time.monotonic() - begun, cpu_seconds() - cpu
+    taken = {"seconds": seconds, "cpu_s": cpu_s, "peak_mb": peak_mb(), "usable": usable}
     print("\n" + json.dumps(taken), flush=True)
 
 

@@ -127,7 +127,6 @@ class Bench:
 
     def peers(self) -> Figures:
         """What each tool finds, misses and takes."""
-        dedup_peers.install()
         posts = dedup_peers.compared_posts(self._posts, self._limit)
         folder = self._folder / "peers"
         folder.mkdir()

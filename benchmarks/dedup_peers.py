@@ -1,4 +1,4 @@
-"""Our deduplication beside semhash and datasketch, on the same posts."""
+"""Our deduplication beside semhash, datasketch and datatrove, on the same posts."""
 
 from __future__ import annotations
 
@@ -6,8 +6,6 @@ import dataclasses
 import itertools
 import json
 import os
-import subprocess
-import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,6 +19,7 @@ import polars as pl
 from benchmarks import dedup_run
 from benchmarks.dedup_run import Run
 from benchmarks.dedup_truth import Marks, Truth, words_of
+from benchmarks.peers import DATATROVE, DEDUP
 from pipeline import schema
 from pipeline.artifacts import unit_interval
 from pipeline.config import DedupConfig
@@ -29,29 +28,13 @@ from pipeline.embedding import BUNDLED, Embedder
 from pipeline.paths import ROOT
 from pipeline.tag import with_text
 
-VERSIONS = {"semhash": "0.5.0", "datasketch": "2.0.0"}
 LEAST_BODY = 200  # characters
 LEAST_WORDS = 20
 LABELS = ROOT / "benchmarks" / "same_story_pairs.csv"
 BY_WORDS = ("exact", "lexical", "contained")
 _SEMHASH = 0.9  # its own threshold, if none is given
 _RIGHT = (0.5, 0.8)  # Jaccard or containment above which a removal is right
-_HOME = ROOT / "build" / "bench-dedup"
-_PYTHON = _HOME / "bin" / "python"
 Figures = dict[str, Any]
-
-
-def install() -> None:
-    """Make the peers' virtual environment, unless it is there."""
-    wanted = [f"{name}=={version}" for name, version in VERSIONS.items()]
-    done = _HOME / f"installed-{'-'.join(VERSIONS.values())}"
-    if done.exists():
-        return
-    print(f"installing {' and '.join(wanted)} into {_HOME}", flush=True)
-    subprocess.run([sys.executable, "-m", "venv", "--clear", _HOME], check=True)
-    options = ["--quiet", "--quiet", "--disable-pip-version-check"]
-    subprocess.run([str(_PYTHON), "-m", "pip", "install", *options, *wanted], check=True)
-    done.touch()
 
 
 def compared_posts(posts: pl.DataFrame, limit: int) -> pl.DataFrame:
@@ -75,9 +58,13 @@ def compared_posts(posts: pl.DataFrame, limit: int) -> pl.DataFrame:
 
 @dataclass(frozen=True)
 class _Tool:
-    """What a tool did, the rows from the first on and from the last on."""
+    """What a tool did, the rows from the first on and from the last on.
+
+    The run is the one of median seconds.
+    """
 
     run: Run
+    runs: tuple[Run, ...]
     removed: dict[str, str]  # to its keeper
     backwards: dict[str, str]
     method: dict[str, str]  # of ours: how each was found
@@ -88,6 +75,7 @@ class Comparison:
 
     def __init__(self, posts: pl.DataFrame, folder: Path, cache: Path) -> None:
         self._posts, self._folder, self._cache = posts, folder, cache
+        self._times = 1
         self._row = {name: row for row, name in enumerate(posts["post_id"])}
         words = [words_of(body) for body in posts["body"]]
         begun = time.perf_counter()
@@ -111,8 +99,8 @@ class Comparison:
             for name, some, text in columns:
                 file.write(json.dumps({"id": name, "words": " ".join(some), "text": text}) + "\n")
 
-    def run(self) -> Figures:
-        """Run every tool, print the table and return the figures."""
+    def run(self, runs: int = 1) -> Figures:
+        """Run every tool so many times, print the table and return the figures."""
         config = DedupConfig()
         embedder = Embedder(BUNDLED, config.window_words, self._cache)
         begun = time.perf_counter()
@@ -130,6 +118,7 @@ class Comparison:
             "ours, words and stories": lambda: self._ours(),
             "ours, all": lambda: self._ours("--cache", str(self._cache)),
             f"MinHashLSH {config.jaccard}": lambda: self._peer("minhash", config.jaccard),
+            "datatrove MinHash": lambda: self._peer("datatrove", 0.0),
             f"semhash {_SEMHASH}": lambda: self._peer("semhash", _SEMHASH),
             f"semhash {config.cosine}": lambda: self._peer("semhash", config.cosine),
         }
@@ -137,13 +126,14 @@ class Comparison:
             "posts": len(self._row),
             "truth": {"pairs": len(self._pairs), "equal": equal, "seconds": self._truth_s},
             "embedding_s": embed_s,
-            "versions": VERSIONS,
+            "versions": DEDUP.versions | DATATROVE.versions,
             "tools": {},
         }
         print(
             "  tool                     removed  equal bodies  similar  right  other if reversed"
             "    same story  different  seconds   CPU s      MB"
         )
+        self._times = runs
         for name, run in tools.items():
             figures["tools"][name] = self._judged(name, run())
         figures["chain"] = self._chain(config)
@@ -151,20 +141,26 @@ class Comparison:
 
     def _ours(self, *options: str) -> _Tool:
         place, out = str(self._folder / "posts.parquet"), self._folder / "removals.parquet"
-        run = dedup_run.run("find", place, str(out), *options)
+        if options:  # so that exact vectors of near pairs are known, as all vectors are
+            dedup_run.run("find", place, str(out), *options)
+        runs = [dedup_run.run("find", place, str(out), *options) for _ in range(self._times)]
         table = pl.read_parquet(out)
         dedup_run.run("find", place, str(out), "--reversed", *options)
         return _Tool(
-            run,
+            _middle(runs),
+            tuple(runs),
             dict(table.select("removed_id", "keeper_id").iter_rows()),
             dict(pl.read_parquet(out).select("removed_id", "keeper_id").iter_rows()),
             dict(table.select("removed_id", "method").iter_rows()),
         )
 
     def _peer(self, kind: str, threshold: float) -> _Tool:
-        run = _run_peer(kind, self._folder, threshold)
+        runs = [_run_peer(kind, self._folder, threshold) for _ in range(self._times)]
         backwards = _run_peer(kind, self._folder, threshold, "--reversed")
-        return _Tool(run, dict(run.found["result"]), dict(backwards.found["result"]), {})
+        run = _middle(runs)
+        return _Tool(
+            run, tuple(runs), dict(run.found["result"]), dict(backwards.found["result"]), {}
+        )
 
     def _judged(self, name: str, tool: _Tool) -> Figures:
         gone = np.zeros(len(self._row), dtype=bool)
@@ -175,6 +171,7 @@ class Comparison:
         same, different = (self._merged(tool.removed, judged) for judged in ("1", "0"))
         figures: Figures = dataclasses.asdict(tool.run) | {
             "found": None,
+            "runs": [dataclasses.asdict(run) | {"found": None} for run in tool.runs],
             "removed": len(tool.removed),
             "recall_equal": _share(caught[self._equal]),
             "recall": _share(caught),
@@ -252,8 +249,13 @@ def _kept(order: Sequence[str], config: DedupConfig) -> int:
 
 def _run_peer(kind: str, folder: Path, threshold: float, *options: str) -> Run:
     script = Path(__file__).with_name("dedup_peer_client.py")
-    command = [str(_PYTHON), str(script), kind, str(folder), "--threshold", str(threshold)]
+    python = (DATATROVE if kind == "datatrove" else DEDUP).python()
+    command = [python, str(script), kind, str(folder), "--threshold", str(threshold)]
     return dedup_run.run_command([*command, *options], env=os.environ | {"HF_HUB_OFFLINE": "1"})
+
+
+def _middle(runs: Sequence[Run]) -> Run:
+    return sorted(runs, key=lambda run: run.seconds)[(len(runs) - 1) // 2]
 
 
 def _labels() -> pl.DataFrame:

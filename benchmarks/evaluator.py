@@ -13,11 +13,9 @@ import argparse
 import json
 import os
 import platform
-import resource
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
@@ -30,10 +28,10 @@ import polars as pl
 
 from benchmarks.calls import Figures, Spread
 from benchmarks.chat_server import Server, chat_server
+from benchmarks.dedup_run import Run
+from benchmarks.peers import LM_EVAL, PACKAGE
 
 ROOT = Path(__file__).resolve().parents[1]
-PACKAGE = ROOT / "hub_release" / "valact_eval"
-LM_EVAL = "0.4.13"
 VARIANTS = 5
 AT_ONCE = 64
 LEAST_OVER_PLAIN = 3.0
@@ -53,11 +51,13 @@ class Taken:
     Attributes:
         seconds: Wall time.
         cpu_s: CPU time of the command and its children.
+        peak_mb: Most resident memory of the largest of its processes.
         steady: Calls a second as they arrived, without the first and last tenth.
     """
 
     seconds: float
     cpu_s: float
+    peak_mb: float
     steady: float
 
 
@@ -150,42 +150,33 @@ class Bench:
                 ),
             }
             line = command(server) if callable(command) else list(command)
-            begun, before = time.monotonic(), _children_cpu_s()
+            place = self._folder / "took.json"
+            took = [sys.executable, str(Path(__file__).with_name("took.py")), str(place)]
             done = subprocess.run(
-                line, check=False, capture_output=True, text=True, env=env, cwd=self._folder
+                [*took, *line],
+                check=False,
+                capture_output=True,
+                text=True,
+                env=env,
+                cwd=self._folder,
             )
-            seconds, cpu_s = time.monotonic() - begun, _children_cpu_s() - before
             if done.returncode:
                 raise SystemExit(f"{' '.join(line)[:300]}\n{done.stderr[-2_000:]}")
             if (asked := server.count()) != self.calls:
                 raise SystemExit(f"{' '.join(line)[:300]}: {asked} calls, not {self.calls}")
-            return Taken(seconds, cpu_s, server.steady_rate())
+            run = Run(**json.loads(place.read_text()))
+            return Taken(run.seconds, run.cpu_s, run.peak_mb, server.steady_rate())
 
 
 def lm_eval_python() -> str:
     """Return a Python that has lm-evaluation-harness; install it if need be."""
-    if given := os.environ.get("LM_EVAL_PYTHON"):
-        return given
-    if find_spec("lm_eval"):
+    if not os.environ.get(LM_EVAL.variable) and find_spec("lm_eval"):
         return sys.executable
-    home = ROOT / "build" / "bench-lm-eval"
-    python, done = home / "bin" / "python", home / f"installed-{LM_EVAL}"
-    if not done.exists():
-        print(f"installing lm-evaluation-harness {LM_EVAL} into {home}", flush=True)
-        subprocess.run([sys.executable, "-m", "venv", "--clear", home], check=True)
-        pip = [python, "-m", "pip", "install", "-q", "-q", "--disable-pip-version-check"]
-        subprocess.run([*pip, f"lm-eval[api]=={LM_EVAL}", "-e", PACKAGE], check=True)
-        done.touch()
-    return str(python)
+    return LM_EVAL.python()
 
 
 def _option(name: str, number: int | None) -> list[str]:
     return [name, str(number)] if number else []
-
-
-def _children_cpu_s() -> float:
-    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return usage.ru_utime + usage.ru_stime
 
 
 def measure(
@@ -209,6 +200,7 @@ def measure(
         seconds = Spread(tuple(one.seconds for one in found))
         rate = Spread(tuple(bench.calls / one.seconds for one in found))
         steady = Spread(tuple(one.steady for one in found))
+        peak = Spread(tuple(one.peak_mb for one in found))
         cpu_ms = Spread(tuple(one.cpu_s / bench.calls * 1000 for one in found))
         print(
             f"| {name} | {at_once or 'default'} | {seconds.text('.1f')} | {rate.median:.0f} "
@@ -219,6 +211,7 @@ def measure(
             "per_s": rate.figures(),
             "steady_per_s": steady.figures(),
             "cpu_ms_a_call": cpu_ms.figures(),
+            "peak_mb": peak.figures(),
         }
     for at_once in concurrencies:
         _compare(figures, str(at_once or "default"))
@@ -248,7 +241,7 @@ def machine() -> Figures:
         "cores": len(os.sched_getaffinity(0)),
         "python": platform.python_version(),
         "load_average": round(os.getloadavg()[0], 1),
-        "packages": {name: version(name) for name in packages} | {"lm-eval": LM_EVAL},
+        "packages": {name: version(name) for name in packages} | LM_EVAL.versions,
     }
 
 

@@ -12,6 +12,7 @@ import argparse
 import json
 import os
 import platform
+import re
 import statistics
 import subprocess
 import sys
@@ -21,17 +22,18 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from benchmarks.dedup_run import Meter, Run, run_command
+from benchmarks.dedup_run import Meter, Run, cpu_seconds, run_command
+from benchmarks.peers import DATATROVE, DUCKDB
 from pipeline.config_file import load
 from pipeline.paths import ROOT
+from pipeline.sources.dump import dump_lines, read_dump
+from pipeline.sources.post import Wanted
 
-VERSIONS = {"duckdb": "2.0.0", "datatrove": "0.10.1"}
 AIM = 1.3  # times DuckDB's time for read to Parquet, at most
-_HOME = ROOT / "build" / "bench-read"
-_PYTHON = _HOME / "bin" / "python"
 _PEER = Path(__file__).with_name("read_peer.py")
-OURS = ("limit", "read", "read and tag")
-PEERS = ("duckdb", "datatrove")
+_NULL_MEDIA = re.compile(rb'"media":\s*null')
+OURS = ("limit", "lines", "rows", "read", "read and tag")
+PEERS = {"duckdb": DUCKDB, "datatrove": DATATROVE}
 
 
 @dataclass(frozen=True)
@@ -57,36 +59,37 @@ class Row:
         return f"| {' | '.join(cells)} | {self.seconds / bound:.2f} |"
 
 
-def install() -> None:
-    """Make the peers' virtual environment, unless it is there."""
-    wanted = [f"{name}=={number}" for name, number in VERSIONS.items()]
-    done = _HOME / f"installed-{'-'.join(VERSIONS.values())}"
-    if done.exists():
-        return
-    print(f"installing {' and '.join(wanted)} into {_HOME}", flush=True)
-    subprocess.run([sys.executable, "-m", "venv", "--clear", _HOME], check=True)
-    options = ["--quiet", "--quiet", "--disable-pip-version-check"]
-    extras = [wanted[0], wanted[1].replace("==", "[io]=="), "orjson", "zstandard"]
-    subprocess.run([str(_PYTHON), "-m", "pip", "install", *options, *extras], check=True)
-    done.touch()
-
-
 def own(kind: str, dump: Path, out: Path) -> None:
     """Do one of our jobs in this process, and print what it took."""
-    meter = Meter()
+    import polars as pl
+
     if kind == "limit":
+        pl.read_ndjson(b"{}")  # starts its threads
+        meter = Meter()
         meter.print(rows=_limit(dump))
+        return
+    if kind == "lines":
+        meter = Meter()
+        meter.print(rows=sum(1 for _ in dump_lines(dump)))
+        return
+    if kind == "rows":
+        wanted = Wanted({}, html_escaped=True, all_subreddits=True)
+        meter = Meter()
+        meter.print(rows=sum(1 for _ in read_dump(dump, wanted)))
         return
     from pipeline.scrape import read_posts
     from pipeline.tag import tagged
 
     settings = {"source.path": str(dump), "source.max_bad_lines": 10**9}
     config = load(ROOT / "configs" / "demo.toml", settings)
+    meter = Meter()  # importing is no part of the job
     posts = read_posts([dump], config, all_subreddits=True).posts
     if kind == "read and tag":
         posts = tagged(posts)
+    before = cpu_seconds()
     posts.write_parquet(out)
-    meter.print(rows=posts.height)
+    written = cpu_seconds() - before
+    meter.print(rows=posts.height, bytes=out.stat().st_size, write_cpu_s=written)
 
 
 def _limit(dump: Path) -> int:
@@ -104,6 +107,48 @@ def _limit(dump: Path) -> int:
     return rows + (pl.read_ndjson(rest, ignore_errors=True).height if rest.strip() else 0)
 
 
+def prepare(dump: Path, out: Path) -> None:
+    """Write a dump's lines as datatrove can read them: unpacked, and without a `media` of null.
+
+    Its reader refuses the dump's window of 2 GiB, and fails on a post whose `media` is null.
+    """
+    unpack = subprocess.Popen(
+        ["zstd", "-dcq", "--long=31", str(dump)], stdout=subprocess.PIPE, text=False
+    )
+    assert unpack.stdout is not None
+    with out.open("wb") as file:
+        for line in unpack.stdout:
+            if _NULL_MEDIA.search(line):
+                row = json.loads(line)
+                if row.get("media", "") is None:
+                    del row["media"]
+                line = json.dumps(row).encode() + b"\n"
+            file.write(line)
+    if unpack.wait():
+        raise SystemExit(f"{dump}: zstd could not unpack it (status {unpack.returncode})")
+
+
+def measure(dump: Path, runs: int) -> dict[str, list[Run]]:
+    """Run every job so many times, in turn; return the runs of each."""
+    found: dict[str, list[Run]] = {name: [] for name in (*OURS, *PEERS)}
+    pythons = {name: peer.python() for name, peer in PEERS.items()}
+    with tempfile.TemporaryDirectory() as folder:
+        plain = Path(folder) / "posts.jsonl"
+        prepare(dump, plain)
+        for turn in range(runs):
+            for name in found:
+                out = str(Path(folder) / f"{turn}-{name.replace(' ', '-')}.parquet")
+                if name in OURS:
+                    call = [sys.executable, "-m", "benchmarks.read", str(dump)]
+                    run = run_command([*call, f"--own={name}", f"--out={out}"])
+                else:
+                    source = plain if name == "datatrove" else dump
+                    run = run_command([pythons[name], str(_PEER), name, str(source), out])
+                found[name].append(run)
+                print(f"  {name}, run {turn + 1} of {runs}: {run.seconds:.2f} s", flush=True)
+    return found
+
+
 def machine() -> dict[str, Any]:
     """Return what the figures depend on."""
     return {
@@ -111,7 +156,8 @@ def machine() -> dict[str, Any]:
         "python": platform.python_version(),
         "load_average": round(os.getloadavg()[0], 1),
         "polars": version("polars"),
-        **VERSIONS,
+        **DUCKDB.versions,
+        **DATATROVE.versions,
     }
 
 
@@ -127,24 +173,8 @@ def main() -> None:
     if arguments.own:
         own(arguments.own, arguments.dump, arguments.out)
         return
-    install()
-    found: dict[str, list[Run]] = {name: [] for name in (*OURS, *PEERS)}
     print(", ".join(f"{name} {value}" for name, value in machine().items()), flush=True)
-    with tempfile.TemporaryDirectory() as folder:
-        plain = Path(folder) / "posts.jsonl"  # datatrove fails on the dump's 2 GiB window
-        with plain.open("wb") as out:
-            unpack = ["zstd", "-dcq", "--long=31", str(arguments.dump)]
-            subprocess.run(unpack, stdout=out, check=True)
-        for turn in range(arguments.runs):
-            for name in found:
-                out_file = str(Path(folder) / f"{turn}-{name}.parquet")
-                if name in OURS:
-                    call = [sys.executable, "-m", "benchmarks.read", str(arguments.dump)]
-                    found[name].append(run_command([*call, f"--own={name}", f"--out={out_file}"]))
-                else:
-                    source = plain if name == "datatrove" else arguments.dump
-                    peer = [str(_PYTHON), str(_PEER), name, str(source), out_file]
-                    found[name].append(run_command(peer))
+    found = measure(arguments.dump, arguments.runs)
     rows = [Row(name, tuple(runs)) for name, runs in found.items()]
     bound = next(row.seconds for row in rows if row.name == "limit")
     print("| job | posts | seconds: median (least to most) | CPU s | MB | over the limit |")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +18,9 @@ from pipeline.rounds import Round, rounds
 _TOKENS_A_WORD = 1.4
 """English words under byte-pair tokenisers have 1.2 to 1.4 tokens; used only without posts."""
 _ENOUGH_REPLIES = 20
+_BYTES_A_TOKEN = 5
+_BYTES_A_ROW = 2_000
+"""What the ledger holds of a call beside prompt and reply: keys, settings, money, an index."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +45,7 @@ class Estimate:
             `screen.max_words` allows.
         unwritten: True if the actions in the prompts are not written yet and each was taken to
             have 60 words.
+        ledger_bytes: What the calls will take in the ledger, at most.
     """
 
     stage: str
@@ -59,6 +63,50 @@ class Estimate:
     expected_batch_micro: int
     assumed: bool
     unwritten: bool
+    ledger_bytes: int
+
+
+@dataclass(frozen=True)
+class Whole:
+    """All calls of a build that are left; bounds as in `Estimate`.
+
+    Attributes:
+        calls: Calls to make.
+        prompt_tokens: At most so many.
+        completion_tokens: At most so many.
+        configured_micro: Cost of these as configured, each model online or by batch.
+        online_micro: Cost if all were asked online.
+        batch_micro: Cost if all were asked by batch.
+        minutes: Least time of the models that are asked online, one after the other.
+        batch_rounds: Stages with a model that is asked by batch; each takes up to a day.
+        ledger_bytes: What the calls will take in the ledger, at most.
+    """
+
+    calls: int
+    prompt_tokens: int
+    completion_tokens: int
+    configured_micro: int
+    online_micro: int
+    batch_micro: int
+    minutes: float
+    batch_rounds: int
+    ledger_bytes: int
+
+
+def whole(rows: Sequence[Estimate]) -> Whole:
+    """Return what all stages and models come to."""
+    by_batch = {row.stage for row in rows if row.by_batch and row.calls}
+    return Whole(
+        calls=sum(row.calls for row in rows),
+        prompt_tokens=sum(row.prompt_tokens for row in rows),
+        completion_tokens=sum(row.completion_tokens for row in rows),
+        configured_micro=sum(row.batch_micro if row.by_batch else row.online_micro for row in rows),
+        online_micro=sum(row.online_micro for row in rows),
+        batch_micro=sum(row.batch_micro for row in rows),
+        minutes=sum(row.minutes for row in rows if not row.by_batch),
+        batch_rounds=len(by_batch),
+        ledger_bytes=sum(row.ledger_bytes for row in rows),
+    )
 
 
 def estimate(config: Config, done: Collection[str]) -> list[Estimate]:
@@ -81,7 +129,7 @@ def estimate(config: Config, done: Collection[str]) -> list[Estimate]:
 def _estimate(config: Config, caller: Caller, row: Round, done: Collection[str]) -> Estimate:
     selected = "select" in done
     model = config.models[row.model]
-    calls = answered = prompt = likely = 0
+    calls = answered = prompt = likely = held = 0
     if selected:
         for post_id, text in row.texts():
             for request in row.requests(caller, post_id, text):
@@ -96,6 +144,7 @@ def _estimate(config: Config, caller: Caller, row: Round, done: Collection[str])
         calls = row.items * len(frames)
         longest = round(config.screen.max_words * _TOKENS_A_WORD)
         prompt = likely = row.items * (sum(frames) + longest * len(frames))
+        held = row.items * (sum(frames) + _BYTES_A_TOKEN * longest * len(frames))
     price = _price(config, model)
     usage = caller.ledger.usage(model.model, model.max_tokens, model.temperature)
     known = usage if usage.replies >= _ENOUGH_REPLIES else None
@@ -116,6 +165,8 @@ def _estimate(config: Config, caller: Caller, row: Round, done: Collection[str])
         expected_batch_micro=_expected(price.by_batch(), known, calls),
         assumed=not selected,
         unwritten=row.unwritten,
+        # A token of a text is taken to be as long as five bytes; what was counted is bytes.
+        ledger_bytes=_BYTES_A_ROW * calls + (held or prompt) + _BYTES_A_TOKEN * completion,
     )
 
 

@@ -9,7 +9,7 @@ from rich.table import Table
 
 from pipeline import reserve
 from pipeline.config import Config
-from pipeline.estimate import Estimate, estimate
+from pipeline.estimate import Estimate, Whole, estimate, whole
 from pipeline.funnel import Funnel
 from pipeline.llm.prices import MICRO, dollars
 from pipeline.progress import say
@@ -57,9 +57,8 @@ def print_estimate(config: Config, done: Collection[str]) -> None:
         )
         say(f"        {_expectation(row)}")
         say(f"        {_duration(row)}")
-    most = sum(row.batch_micro if row.by_batch else row.online_micro for row in found)
-    cap = round(config.budget.cap_usd * MICRO)
-    say(f"    together at most {dollars(most)} as configured; the cap is {dollars(cap)}")
+    for line in totals(whole(found), round(config.budget.cap_usd * MICRO)):
+        say(f"    {line}")
     say("    (prompt tokens are bounded by bytes, so real ones are fewer; re-askings come on top)")
     for line in reserve.lines(config):
         say(f"    {line}")
@@ -70,6 +69,30 @@ def print_estimate(config: Config, done: Collection[str]) -> None:
         )
     if any(row.unwritten for row in found):
         say("    actions that are not written yet are taken to have 60 words each")
+
+
+def totals(all_calls: Whole, cap: int) -> list[str]:
+    """Return lines that say what all calls come to.
+
+    Args:
+        all_calls: What they come to.
+        cap: The configured cap in micro-dollars.
+    """
+    days = f"{all_calls.batch_rounds:,} rounds of batches of up to a day each"
+    hours = f"{all_calls.minutes / 60:,.1f} hours at the configured limits"
+    took = [hours] if all_calls.minutes else []
+    took += [days] if all_calls.batch_rounds else []
+    return [
+        f"together {all_calls.calls:,} calls: at most {all_calls.prompt_tokens:,} prompt and "
+        f"{all_calls.completion_tokens:,} completion tokens",
+        f"together at most {dollars(all_calls.configured_micro)} as configured; the cap is "
+        f"{dollars(cap)}",
+        f"if all were online {dollars(all_calls.online_micro)}, if all were by batch "
+        f"{dollars(all_calls.batch_micro)}",
+        f"time: {' and '.join(took) or 'not known, no limit is configured'}",
+        f"disk: the ledger grows by at most {all_calls.ledger_bytes / 1e6:,.0f} MB; docs/scale.md "
+        "tells what posts take",
+    ]
 
 
 def _expectation(row: Estimate) -> str:

@@ -11,7 +11,7 @@ import pytest
 from pipeline import build as runner
 from pipeline import show
 from pipeline.config import Config
-from pipeline.estimate import estimate
+from pipeline.estimate import estimate, whole
 from tests.loopback import ChatServer
 
 World = Callable[..., Config]
@@ -29,6 +29,13 @@ def test_plan_measures_what_replies_used_and_leaves_no_ledger_behind(
     assert [row.minutes for row in before] == [10.0, 0.0, 3.0, 0.0]
     assert [row.measured for row in before] == [None] * 4
     assert not Path(config.build.ledger).exists()
+    together = whole(before)
+    assert together.calls == 52
+    assert together.online_micro == sum(row.online_micro for row in before)
+    # g-two is asked by batch in two stages, g-one online for 13 minutes.
+    assert (together.minutes, together.batch_rounds) == (13.0, 2)
+    by_model = [row.batch_micro if row.model == "g-two" else row.online_micro for row in before]
+    assert together.configured_micro == sum(by_model)
     asked: list[str] = []
 
     def rule(body: dict[str, Any]) -> str:
@@ -38,6 +45,8 @@ def test_plan_measures_what_replies_used_and_leaves_no_ledger_behind(
 
     server.rule = rule
     runner.build(world(select__scenarios=20, select__reserve=0), until="generate")
+    held = Path(config.build.ledger).stat().st_size
+    assert held < together.ledger_bytes < 40 * held
     after = estimate(
         world(select__scenarios=20, **{"models.g-one.top_p": 0.5}), {"select", "rewrite"}
     )
@@ -53,6 +62,13 @@ def test_plan_measures_what_replies_used_and_leaves_no_ledger_behind(
     shown = capsys.readouterr().out
     assert "10 min at the configured limits" in shown
     assert "up to a day a round of batches" in shown
+    said = show.totals(together, 2_000_000)
+    assert said[0].startswith("together 52 calls: at most")
+    assert said[1].endswith("as configured; the cap is $2.00")
+    assert said[3].startswith("time: 0.2 hours at the configured limits and 2 rounds of batches")
+    cap = round(config.budget.cap_usd * 1_000_000)
+    for line in show.totals(whole(estimate(config, set())), cap):
+        assert f"    {line}\n" in shown
     assert "expected from 24 replies" in shown
     assert "select.reserve = 0: with 4 wanted a domain, at most 0.1% of the posts" in shown
     assert "the last build lost vote 0 of" in shown

@@ -136,7 +136,7 @@ def _integer(name: str, value: Number) -> int | None:
     if value is None or value == "":
         return None
     try:
-        number = int(float(value))
+        number = value if type(value) is int else int(float(value))
     except (ValueError, OverflowError):
         raise _WrongError(name, value, "is no number") from None
     if abs(number) >= _LARGEST:
@@ -154,12 +154,13 @@ class _WrongError(ValueError):
 
 def removal(post: Submission, body: str) -> str:
     """Return "removed", "deleted" (by the author) or "none"."""
-    stated = _GONE.get("".join(body[:40].split()).lower())
+    head = body[:40]
+    stated = _GONE.get("".join(head.split()).lower()) if "[" in head else None
     if stated:
         return stated
-    meta, by = post.meta or {}, post.removed_by_category
-    if meta.get("was_deleted_later"):  # Arctic Shift looks again after 36 hours
-        by = str(meta.get("removal_type") or "deleted")
+    by = post.removed_by_category
+    if post.meta and post.meta.get("was_deleted_later"):  # Arctic Shift looks again after 36 hours
+        by = str(post.meta.get("removal_type") or "deleted")
     if not by:
         return "none"
     return "deleted" if by in _BY_AUTHOR else "removed"

@@ -1,0 +1,251 @@
+"""Parts of `make bench` over posts: each runs its jobs, ours and the peers', and returns figures.
+
+`--quick` makes every part small, to see that it works; its figures say nothing.
+"""
+
+from __future__ import annotations
+
+import itertools
+import statistics
+import subprocess
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import zstandard
+
+from benchmarks import (
+    dedup,
+    dedup_peers,
+    dedup_posts,
+    dedup_run,
+    dedup_vectors,
+    peers,
+    read,
+    results,
+)
+from benchmarks.results import Job, Table, Tool
+from pipeline import schema
+
+OURS = "ours"
+BYTES_A_LINE = "bytes a line"
+_NAMES = {"duckdb": "zstd -dc, DuckDB", "datatrove": "datatrove's reader"}
+
+
+class SkippedError(Exception):
+    """A part that needs what was not given."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What parts are told.
+
+    Attributes:
+        dump: The real dump, a zstd file of submissions, or None.
+        posts: The posts in it, as `ingest` writes them, or None.
+        runs: Of every tool.
+        quick: Whether to be small.
+        cache: Folder of known vectors.
+    """
+
+    dump: Path | None
+    posts: Path | None
+    runs: int
+    quick: bool
+    cache: Path
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a part measured, before where and when are added."""
+
+    jobs: tuple[Job, ...]
+    tables: tuple[Table, ...] = ()
+    others: tuple[peers.Peer, ...] = ()
+    posts: str = ""
+
+
+def read_part(settings: Settings) -> Found:
+    """Read the dump into Parquet, and tag it; beside DuckDB and datatrove."""
+    if settings.dump is None:
+        raise SkippedError("needs a real dump: POSTS=submissions.ndjson.zst")
+    jobs: list[Job] = []
+    for lines in (1_000, 3_000) if settings.quick else (30_000, 0):
+        with tempfile.TemporaryDirectory() as folder:
+            some = _first(settings.dump, Path(folder) / "first.ndjson.zst", lines)
+            say(f"the first {lines:,} lines" if lines else "all lines")
+            found = read.measure(some, settings.runs)
+        tools = {name: results.tool(name, runs) for name, runs in found.items()}
+        size = found["limit"][0].found["rows"]
+        limit = Tool("unpack, and parse by polars", tools["limit"].runs)
+        others = tuple(Tool(_NAMES[name], tools[name].runs) for name in read.PEERS)
+        jobs += [
+            Job("read a dump into Parquet", size, "lines", _ours(tools["read"]), others, limit),
+            Job("read and tag", size, "lines", _ours(tools["read and tag"])),
+            Job("unpack a dump into lines", size, "lines", _ours(tools["lines"])),
+        ]
+    disk = [(name, found[name][0].found["bytes"]) for name in ("read", "read and tag")]
+    rows = tuple((name, round(held / 1e6, 1), round(held / size)) for name, held in disk)
+    table = Table("Parquet files", ("after", "MB", BYTES_A_LINE), rows)
+    return Found(tuple(jobs), (_steps(found), table), (peers.DUCKDB, peers.DATATROVE), "real")
+
+
+def _steps(found: dict[str, list[dedup_run.Run]]) -> Table:
+    """Return where the CPU time of reading goes, by what more each longer job takes."""
+    cpu = {
+        name: statistics.median(run.cpu_s for run in runs) for name, runs in found.items() if runs
+    }
+    writing = statistics.median(run.found["write_cpu_s"] for run in found["read"])
+    steps = {
+        "unpack, cut into lines": cpu["lines"],
+        "parse each line, check it, make its row": cpu["rows"] - cpu["lines"],
+        "rows into a table, one a post id": cpu["read"] - writing - cpu["rows"],
+        "write zstd Parquet": writing,
+        "all": cpu["read"],
+        "the limit: unpack, and parse by polars": cpu["limit"],
+        "all of zstd -dc and DuckDB": cpu["duckdb"],
+    }
+    rows = tuple((name, round(seconds, 3)) for name, seconds in steps.items())
+    return Table("CPU seconds of our reading, by step, medians", ("step", "CPU s"), rows)
+
+
+def dedup_part(settings: Settings) -> Found:
+    """Remove near-duplicates, beside MinHash by datasketch and datatrove, and semhash."""
+    limits = (500, 1_000) if settings.quick else (10_000, 30_000, 0)
+    posts, kind = _posts(settings)
+    jobs: list[Job] = []
+    tables = []
+    for limit in limits:
+        some = dedup_peers.compared_posts(posts, limit)
+        if jobs and some.height <= jobs[-1].size:
+            continue
+        with tempfile.TemporaryDirectory() as folder:
+            comparison = dedup_peers.Comparison(some, Path(folder), settings.cache)
+            figures = comparison.run(settings.runs)
+        tools = {name: _tool(name, each["runs"]) for name, each in figures["tools"].items()}
+        ours, all_of_ours, *others = tools.values()
+        words = tuple(tool for tool in others if "semhash" not in tool.name)
+        meanings = tuple(tool for tool in others if "semhash" in tool.name)
+        size = some.height
+        jobs += [
+            Job("near-duplicates by words", size, "posts", ours, words),
+            Job("near-duplicates by words and meanings", size, "posts", all_of_ours, meanings),
+        ]
+        tables = [_quality(figures)]
+    return Found(tuple(jobs), tuple(tables), (peers.DEDUP, peers.DATATROVE), kind)
+
+
+def _quality(figures: dict[str, Any]) -> Table:
+    truth = figures["truth"]
+    title = (
+        f"What is found among {figures['posts']:,} posts with {truth['pairs']:,} true pairs (words "
+        f"alike by exact comparison of all), {truth['equal']:,} of them with one body. Reversed: "
+        "removals that change if the rows come in the other order. Same and different: of labelled "
+        "pairs that are one story or are not, how many are brought together. Vectors are known"
+    )
+    columns = ("tool", "removed", "one body found", "true pairs found", "reversed")
+    rows = []
+    for name, each in figures["tools"].items():
+        same, different = each["labelled_same"], each["labelled_different"]
+        shares = [_percent(each[key]) for key in ("recall_equal", "recall")]
+        labels = [f"{hit} of {of}" for hit, of in (same, different)]
+        rows.append((name, each["removed"], *shares, each["other_if_reversed"], *labels))
+    return Table(title, (*columns, "same", "different"), tuple(rows))
+
+
+def growth_part(settings: Settings) -> Found:
+    """Near-duplicates among up to a million posts, by words."""
+    sizes = (1_000, 3_000) if settings.quick else dedup.SIZES
+    seed = dedup_posts.number_of("dedup")
+    jobs = []
+    with tempfile.TemporaryDirectory() as name:
+        raw, done, out = (Path(name) / f"{each}.parquet" for each in ("raw", "text", "out"))
+        say(f"writing {sizes[-1]:,} posts")
+        dedup_posts.write(raw, sizes[-1], dedup_posts.Source.of(settings.posts, seed), seed)
+        text = dedup_run.run("text", str(raw), str(done))
+        say(f"their text: {text.seconds:.0f} s")
+        for size in sizes:
+            runs = []
+            for turn in range(settings.runs):
+                runs.append(dedup_run.run("find", str(done), str(out), f"--first={size}"))
+                say(f"{size:,} posts, run {turn + 1}: {runs[-1].seconds:.1f} s")
+            tool = results.tool(OURS, runs)
+            jobs.append(Job("near-duplicates of many posts", size, "posts", tool))
+    first, last = jobs[0], jobs[-1]
+    rows = []
+    for what, pick in (("time", "seconds"), ("CPU time", "cpu_s")):
+        each = [1e6 * getattr(job.ours, pick) / job.size for job in (first, last)]
+        rows.append((what, round(each[0], 1), round(each[1], 1), round(each[1] / each[0], 3)))
+    cleaning = 1e6 * text.seconds / sizes[-1]
+    title = (
+        f"Microseconds a post among {first.size:,} and among {last.size:,} posts, and how they "
+        f"grow; cleaning their text, once, is {cleaning:.0f} more"
+    )
+    table = Table(title, ("what", "of the fewest", "of the most", "times"), tuple(rows))
+    kind = "variations of real ones" if settings.posts else "variations of invented ones"
+    return Found(tuple(jobs), (table,), posts=kind)
+
+
+def embed_part(settings: Settings) -> Found:
+    """Vectors of whole texts, beside the library's own `encode`."""
+    sizes = (8, 16) if settings.quick else (128, 512)
+    posts, kind = _posts(settings)
+    every = dedup_peers.compared_posts(posts, 4 * sizes[-1])
+    jobs, rows = [], []
+    for size in sizes:
+        texts = every["text"].gather_every(every.height // size).head(size).to_list()
+        figures = dedup_vectors.embed(texts, settings.runs)
+        ways = {name: _tool(name, runs) for name, runs in figures["ways"].items()}
+        ours = Tool(f"{OURS}, quick", ways[dedup_vectors.QUICK].runs)
+        others = tuple(ways[name] for name in (dedup_vectors.WINDOWS, dedup_vectors.PLAIN))
+        jobs.append(Job("vectors of texts", size, "texts", ours, others))
+        exact = ways[dedup_vectors.EXACT]
+        rate, error = size / exact.seconds, figures["most_cosine_error"]
+        rows.append((size, figures["windows"], round(rate, 2), round(error, 5)))
+    columns = ("texts", "windows", "texts a second, exact vectors", "most error of quick cosines")
+    title = "Exact vectors decide on pairs near the threshold; few are needed"
+    return Found(tuple(jobs), (Table(title, columns, tuple(rows)),), posts=kind)
+
+
+def _posts(settings: Settings) -> tuple[pl.DataFrame, str]:
+    """Return posts, rows of schema.POSTS, and whether they are real."""
+    if settings.posts:
+        return pl.read_parquet(settings.posts, columns=list(schema.POSTS)), "real"
+    seed = dedup_posts.number_of("dedup")
+    source = dedup_posts.Source.of(None, seed)
+    count = 2_000 if settings.quick else 50_000
+    chunks = pl.concat(dedup_posts.chunks(source, count, seed))
+    return chunks.select(schema.POSTS.keys()), "invented"
+
+
+def _tool(name: str, runs: Sequence[dict[str, Any]]) -> Tool:
+    return results.tool(name, [dedup_run.Run(**run) for run in runs])
+
+
+def _percent(share: float | None) -> str:
+    return "" if share is None else f"{100 * share:.1f} %"
+
+
+def _ours(tool: Tool) -> Tool:
+    return Tool(OURS, tool.runs)
+
+
+def _first(dump: Path, out: Path, lines: int) -> Path:
+    """Write the first lines of a dump, and return where; 0 is the dump itself."""
+    if not lines:
+        return dump
+    unpack = subprocess.Popen(["zstd", "-dcq", "--long=31", dump], stdout=subprocess.PIPE)
+    assert unpack.stdout is not None
+    some = b"".join(itertools.islice(unpack.stdout, lines))
+    unpack.terminate()
+    unpack.communicate()
+    out.write_bytes(zstandard.compress(some))
+    return out
+
+
+def say(text: str) -> None:
+    """Print a line of progress."""
+    print(f"  {text}", flush=True)
