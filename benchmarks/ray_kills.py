@@ -2,12 +2,13 @@
 
 python -m benchmarks.ray_kills [CASE ...] [--runs 20] [--json PATH] [--keep FOLDER]
 
-`kill` builds `--posts` invented posts up to `dedup`, some compared by meaning, on two machines of
-two processors, and kills one of them (every process, -9) at a drawn moment of the work. The other
-cases provoke, each `--tries` times: see CASES. A watchdog calls a run stalled if its processes do
-next to nothing for `--idle` seconds or it takes `--limit` seconds, and then writes what it sees:
-machines and free processors, open tasks, what Ray's scheduler and the driver's threads wait for.
-Where a case replaces the machine, it does so after a stall, and says whether the run goes on.
+`kill` builds `--posts` invented posts up to `dedup` on two machines of two processors, and kills
+one of them (every process, -9) at a drawn moment of the work. With `--meanings` some are embedded.
+The other cases provoke, each `--tries` times: see CASES. A watchdog calls a run stalled if its
+processes do next to nothing for `--idle` seconds or it takes `--limit` seconds, and then writes
+what it sees: machines and free processors, open tasks, what Ray's scheduler and the driver's
+threads wait for. Where a case replaces the machine, it does so after a stall, and says whether the
+run goes on.
 """
 
 from __future__ import annotations
@@ -38,14 +39,13 @@ from benchmarks.watch import Watch
 from pipeline.artifacts import unit_interval
 
 PARTITIONS = 8
-CHANGES: dict[str, Any] = {
+MEANINGS: dict[str, Any] = {
     "dedup.embedding_model": "minilm-package",
     "dedup.semantic_words": 390,  # few are: the model takes its time
 }
 _SEED = "ray kills"
 _TICK_S = 0.2
 _GOES_ON_S = 120.0  # after a machine was replaced
-_SAMPLE_S = 20.0
 
 
 @dataclass(frozen=True)
@@ -135,10 +135,11 @@ class Bench:
     def __init__(self, folder: Path, arguments: argparse.Namespace) -> None:
         self._folder, self._given = folder, arguments
         self._dump = folder / "posts.ndjson"
+        self._changes = MEANINGS if arguments.meanings else {}
         write(self._dump, arguments.posts)
         place = folder / "whole"
         place.mkdir()
-        command = build_command(place, self._dump, "local", CHANGES)
+        command = build_command(place, self._dump, "local", self._changes)
         driver = Driver.start(command, "", place / "driver.log")
         driver.process.wait()
         self._whole = files_of(place / "build")
@@ -165,7 +166,7 @@ class Bench:
         outcome = Outcome(name, number, load=round(os.getloadavg()[0], 1))
         machines = Machines(1, case.cpus, case.head_cpus)
         command = build_command(
-            folder, self._dump, "ray", CHANGES | {"build.partitions": PARTITIONS}
+            folder, self._dump, "ray", self._changes | {"build.partitions": PARTITIONS}
         )
         if case.nested:
             command = ["-m", "benchmarks.ray_kills", "--nested"]
@@ -194,7 +195,7 @@ class Bench:
         due = draw * self._start_s if case.at == "start" or case.nested else float("inf")
         struck = not case.blow
         while not driver.wait(_TICK_S):
-            passed = time.monotonic() - begun
+            passed = time.monotonic() - begun - watch.paused_s
             stage = "" if case.nested else stage_at(folder / "build")
             if not worked and stage != "start":
                 worked = passed
@@ -207,7 +208,7 @@ class Bench:
             if watch.idle_s > self._given.idle or passed > self._given.limit:
                 outcome.ended = "stalled"
                 break
-        outcome.seconds = round(time.monotonic() - begun, 1)
+        outcome.seconds = round(time.monotonic() - begun - watch.paused_s, 1)
         if not case.blow:
             self._start_s, self._work_s = worked, outcome.seconds - worked
         if outcome.ended == "stalled":
@@ -244,18 +245,21 @@ def seen(machines: Machines, folder: Path) -> dict[str, Any]:
     for path in sorted(machines.logs().glob("debug_state*.txt")):
         text = path.read_text(encoding="utf-8", errors="replace")
         (folder / path.name).write_text(text, encoding="utf-8")
-        telling = re.compile(
-            r"^.*(?:waiting|infeasible|to dispatch|pulls?|blocked).*[1-9]\d*$", re.I
-        )
+        telling = re.compile(r"^.*(?:waiting|infeasible|dispatch|\bpulls?\b).*[1-9]\d*$", re.I)
         found[path.name] = [line.strip() for line in text.splitlines() if telling.match(line)][:20]
     return found
 
 
-def frames(stacks: str, most: int = 8) -> list[str]:
-    """Return where the main thread stands, innermost first."""
-    current = stacks.split("Current thread", 1)[-1]
-    lines = re.findall(r'File "(.*?)", line (\d+) in (\S+)', current)
-    return [f"{Path(f).parent.name}/{Path(f).name}:{n} {name}" for f, n, name in lines][:most]
+def frames(stacks: str, most: int = 6) -> dict[str, list[str]]:
+    """Return where the main thread stands, and that of Ray Data; innermost first."""
+    threads = re.split(r"(?=^(?:Current thread|Thread) 0x)", stacks, flags=re.M)
+    marks = {"main": "Current thread", "Ray Data": "in _scheduling_loop_step"}
+    found = {}
+    for name, mark in marks.items():
+        text = next((thread for thread in threads if mark in thread), "")
+        lines = re.findall(r'File "(.*?)", line (\d+) in (\S+)', text)[:most]
+        found[name] = [f"{Path(f).parent.name}/{Path(f).name}:{n} {call}" for f, n, call in lines]
+    return found
 
 
 def nested() -> None:
@@ -312,6 +316,7 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=20, help="of kill")
     parser.add_argument("--tries", type=int, default=2, help="of each other case")
     parser.add_argument("--posts", type=int, default=6_000)
+    parser.add_argument("--meanings", action="store_true", help="embed some of them")
     parser.add_argument("--idle", type=float, default=90.0, help="seconds")
     parser.add_argument("--limit", type=float, default=300.0, help="seconds")
     parser.add_argument("--json", type=Path, help="write the figures here as well")
@@ -342,6 +347,7 @@ def main() -> None:
                     figures = {
                         "machine": {"cores": os.cpu_count(), "ray": version("ray")},
                         "posts": arguments.posts,
+                        "meanings": arguments.meanings,
                         "no_loss": [asdict(outcome) for outcome in bench.quiet],
                         "runs": [asdict(outcome) for outcome in outcomes],
                     }

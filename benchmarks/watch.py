@@ -14,6 +14,7 @@ import psutil
 _BUSY = 0.1  # processors; drivers that wait and raylets without work use less
 _SAMPLES_S = 0.5
 _OVER = 7  # samples
+_PAUSE_S = 5.0  # between samples: somebody stopped this process, or the machine slept
 
 
 class Watch(threading.Thread):
@@ -26,11 +27,12 @@ class Watch(threading.Thread):
         cpu_s: CPU time of all of them.
         idle_s: How long they have been idle.
         longest_idle_s: The longest time that they were.
+        paused_s: How long this process itself stood still; it counts neither as idle nor as busy.
     """
 
     def __init__(self) -> None:
         super().__init__(daemon=True)
-        self.peak_mb = self.cpu_s = self.idle_s = self.longest_idle_s = 0.0
+        self.peak_mb = self.cpu_s = self.idle_s = self.longest_idle_s = self.paused_s = 0.0
         self.at_peak: dict[str, tuple[float, int]] = {}
         self._seen: dict[psutil.Process, float] = {}
         self._ended = threading.Event()
@@ -55,7 +57,13 @@ class Watch(threading.Thread):
         me = psutil.Process()
         busy_at, before = time.monotonic(), 0.0
         recent: list[tuple[float, float]] = []
+        slept = time.monotonic()
         while not self._ended.wait(_SAMPLES_S):
+            gap = time.monotonic() - slept
+            if gap > _PAUSE_S:
+                self.paused_s += gap
+                busy_at = min(busy_at + gap, time.monotonic())
+                recent.clear()
             # Processes whose parent is lost are no longer below this one.
             for process in me.children(recursive=True):
                 self._seen.setdefault(process, 0.0)
@@ -69,6 +77,7 @@ class Watch(threading.Thread):
                 busy_at = now
             self.idle_s = now - busy_at
             self.longest_idle_s = max(self.longest_idle_s, self.idle_s)
+            slept = time.monotonic()
 
     def _sample(self, process: psutil.Process) -> float:
         try:
