@@ -354,7 +354,8 @@ def _stages(engine: str, source: Path, pool: int, limit: int) -> dict[str, Any]:
         if engine == "ray":
             import ray
 
-            ray.init(num_cpus=PROCESSORS, log_to_driver=False, include_dashboard=False)
+            quiet = {"log_to_driver": False, "include_dashboard": False}
+            ray.init("local", num_cpus=PROCESSORS, **quiet)
             engine_of(config.build)  # asks every machine what it runs
         seconds = {"start": time.perf_counter() - clock}
         build.build(config, until="dedup")
@@ -389,7 +390,7 @@ def _tasks() -> Callable[[str, Path], int]:
     """Plain Ray tasks, and Ray Data where rows move: what the pipeline does."""
     import ray
 
-    ray.init(num_cpus=2, log_to_driver=False, include_dashboard=False)
+    ray.init("local", num_cpus=PROCESSORS, log_to_driver=False, include_dashboard=False)
     from pipeline.scale import parts_of
     from pipeline.scale_ray import Ray
     from pipeline.scrape import _by_id
@@ -420,7 +421,7 @@ def _ray_data() -> Callable[[str, Path], int]:
     import ray
     import ray.data
 
-    ray.init(num_cpus=2, log_to_driver=False, include_dashboard=False)
+    ray.init("local", num_cpus=PROCESSORS, log_to_driver=False, include_dashboard=False)
     ray.data.DataContext.get_current().enable_progress_bars = False
 
     def work(name: str, posts: Path) -> int:

@@ -3,12 +3,12 @@
 python -m benchmarks.ray_kills [CASE ...] [--runs 20] [--json PATH] [--keep FOLDER]
 
 `kill` builds `--posts` invented posts up to `dedup` on two machines of two processors, and kills
-one of them (every process, -9) at a drawn moment of the work. With `--meanings` some are embedded.
-The other cases provoke, each `--tries` times: see CASES. A watchdog calls a run stalled if its
-processes do next to nothing for `--idle` seconds or it takes `--limit` seconds, and then writes
-what it sees: machines and free processors, open tasks, what Ray's scheduler and the driver's
-threads wait for. Where a case replaces the machine, it does so after a stall, and says whether the
-run goes on.
+one of them (every process, -9) at a drawn moment; run after run it is another stage's turn. With
+`--meanings` some are embedded. The other cases provoke, each `--tries` times: see CASES. A watchdog
+calls a run stalled if its processes do next to nothing for `--idle` seconds or it takes `--limit`
+seconds, and then writes what it sees: machines and free processors, open tasks, what Ray's
+scheduler and the driver's threads wait for. Where a case replaces the machine, it does so after a
+stall, and says whether the run goes on.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from typing import Any
 
 from benchmarks.engine_posts import write
 from benchmarks.ray_cluster import (
+    STAGES,
     Driver,
     Machines,
     build_command,
@@ -57,7 +58,7 @@ class Case:
         cpus: Processors of each machine.
         head_cpus: Those of the head, if others.
         blow: "kill", "silence", or "" for none.
-        at: When: at a drawn moment of the "work", or of the "start".
+        at: When: at a drawn moment of the "work", run by run of another stage, or of the "start".
         nested: The driver runs `nested` instead of a build.
         replaced: A machine is added after a stall.
     """
@@ -81,6 +82,7 @@ CASES = {
     ),
     "nested": Case(
         "two tasks that each run a Ray Data sort; one of two machines is killed",
+        at="start",
         nested=True,
         replaced=True,
     ),
@@ -145,7 +147,7 @@ class Bench:
         self._whole = files_of(place / "build")
         if driver.process.returncode or not self._whole:
             raise SystemExit(driver.log.read_text(encoding="utf-8")[-2_000:])
-        self._start_s = self._work_s = 0.0
+        self._seconds: dict[str, float] = {}  # of each stage, when no machine is lost
         self.quiet: list[Outcome] = []
 
     def measure(self) -> None:
@@ -191,26 +193,27 @@ class Bench:
         """Lose the machine at its moment, and wait for the end or for a stall."""
         begun = time.monotonic()
         draw = unit_interval(_SEED, outcome.case, outcome.run)
-        worked = 0.0  # when work began
-        due = draw * self._start_s if case.at == "start" or case.nested else float("inf")
+        target = STAGES[outcome.run % len(STAGES)] if case.at == "work" else "start"
+        entered: dict[str, float] = {}
         struck = not case.blow
         while not driver.wait(_TICK_S):
             passed = time.monotonic() - begun - watch.paused_s
-            stage = "" if case.nested else stage_at(folder / "build")
-            if not worked and stage != "start":
-                worked = passed
-                if case.at == "work" and not case.nested:
-                    due = passed + draw * self._work_s
-            if not struck and passed >= due:
+            stage = "start" if case.nested else stage_at(folder / "build")
+            entered.setdefault(stage, passed)
+            later = target in entered or stage == "end"
+            due = entered.get(target, 0.0) + draw * self._seconds.get(target, 0.0)
+            if not struck and later and (passed >= due or stage != target):
                 struck = True
-                outcome.blow_s, outcome.stage = round(passed, 2), stage or "nested"
+                outcome.blow_s, outcome.stage = round(passed, 1), stage
                 (machines.lose if case.blow == "kill" else machines.silence)()
             if watch.idle_s > self._given.idle or passed > self._given.limit:
                 outcome.ended = "stalled"
                 break
         outcome.seconds = round(time.monotonic() - begun - watch.paused_s, 1)
         if not case.blow:
-            self._start_s, self._work_s = worked, outcome.seconds - worked
+            ends = [*list(entered.values())[1:], outcome.seconds]
+            spans = zip(entered.items(), ends, strict=True)
+            self._seconds = {name: end - start for (name, start), end in spans}
         if outcome.ended == "stalled":
             outcome.seen = seen(machines, folder)
             if case.replaced:
