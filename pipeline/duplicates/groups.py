@@ -29,7 +29,7 @@ class Groups:
 
     def take(self, crowds: Iterable[Crowd]) -> None:
         """Compare the texts of each crowd, the largest first."""
-        for crowd in sorted(crowds, key=_place):
+        for crowd in sorted(crowds, key=place):
             rows = np.setdiff1d(crowd.rows, list(self.set_aside))
             self._compare(rows, np.isin(rows, crowd.asking))
 
@@ -54,5 +54,7 @@ class Groups:
             left = left[~np.isin(rows[left], aside)]
 
 
-def _place(crowd: Crowd) -> tuple[int, list[int], list[int]]:
-    return -len(crowd.rows), crowd.rows.tolist(), crowd.asking.tolist()
+def place(crowd: Crowd) -> tuple[int, bytes, bytes]:
+    """Return what crowds are sorted by: the largest first, then by their texts."""
+    rows, asking = (np.asarray(some, dtype=">u4").tobytes() for some in (crowd.rows, crowd.asking))
+    return -len(crowd.rows), rows, asking
