@@ -14,14 +14,19 @@ import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import polars as pl
 
 from pipeline.config import DedupConfig
 from pipeline.duplicates.find import find
+from pipeline.duplicates.parts_find import find_in_parts
+from pipeline.duplicates.parts_posts import facts_of
 from pipeline.embedding import BUNDLED, Embedder
+from pipeline.scale import Local, Part
 from pipeline.tag import with_text
 
 NICE = 5
@@ -96,7 +101,12 @@ def main() -> None:
     parser.add_argument("--cache", type=Path, help="compare meanings too, with this cache")
     parser.add_argument("--reversed", action="store_true", help="take the rows from the last on")
     parser.add_argument("--first", type=int, help="only so many posts")
+    parser.add_argument("--partitions", type=int, default=1, help="cut the work up, in files")
+    parser.add_argument("--processes", type=int, default=1, help="that do it")
     arguments = parser.parse_args()
+    if arguments.partitions > 1:
+        _in_parts(arguments)
+        return
     # A list, so that `find` is the only one that holds them, and can let go of their bodies.
     posts = [pl.scan_parquet(arguments.posts).head(arguments.first or 2**32 - 1).collect()]
     size = posts[0].height
@@ -114,6 +124,23 @@ def main() -> None:
     counts = removals["method"].value_counts().sort("method")
     meter.print(posts=size, removed=removals.height, methods=dict(counts.iter_rows()))
     removals.write_parquet(arguments.out)
+
+
+def _in_parts(arguments: argparse.Namespace) -> None:
+    """Find the same in partitions, by words; memory is that of the process that leads."""
+    config, engine = DedupConfig(), Local(arguments.partitions, arguments.processes)
+    size = pl.scan_parquet(arguments.posts).select(pl.len()).collect().item()
+    size = min(size, arguments.first or size)
+    place = str(arguments.posts.resolve())
+    ends = [size * k // engine.partitions for k in range(engine.partitions + 1)]
+    parts = [Part(place, a, b - a) for a, b in pairwise(ends) if b > a]
+    meter = Meter()
+    with TemporaryDirectory(dir=arguments.out.resolve().parent) as folder:
+        facts = facts_of(parts, engine)
+        found = find_in_parts(parts, facts, config, None, (), engine, Path(folder, "work"))
+    counts = found.removals["method"].value_counts().sort("method")
+    meter.print(posts=size, removed=found.removals.height, methods=dict(counts.iter_rows()))
+    found.removals.write_parquet(arguments.out)
 
 
 if __name__ == "__main__":

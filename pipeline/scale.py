@@ -51,9 +51,13 @@ class Part:
 
     def read(self) -> pl.DataFrame:
         """Return the rows."""
+        return self.frame if self.frame is not None else self.scan().collect()
+
+    def scan(self) -> pl.LazyFrame:
+        """Return the rows, of which few columns may be wanted."""
         if self.frame is not None:
-            return self.frame
-        return pl.scan_parquet(self.path).slice(self.start, self.rows).collect()
+            return self.frame.lazy()
+        return pl.scan_parquet(self.path).slice(self.start, self.rows)
 
     def halves(self) -> list[Part]:
         """Return the part in two; it has several rows."""

@@ -256,8 +256,9 @@ def test_what_stays_is_the_greedy_choice_over_all_pairs_in_any_order(
     assert set(found.removals["keeper_id"]) <= kept
 
 
-def test_a_template_with_thousands_of_copies_falls_to_one_keeper() -> None:
-    form = [f"f{i}" for i in range(60)]
+@pytest.mark.parametrize("words", [60, 300])
+def test_a_template_with_thousands_of_copies_falls_to_one_keeper(words: int) -> None:
+    form = [f"f{i}" for i in range(words)]
     texts = [[*form, f"end{i}"] for i in range(prefixes._LARGEST_GROUP + 500)]
     found = find(posts_of(texts, [0] * len(texts)), DedupConfig(embedding_model=""), None)
     assert found.removals.height == len(texts) - 1

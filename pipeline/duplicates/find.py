@@ -65,14 +65,14 @@ def find(
         earlier: Ids and texts of an earlier release: they all stay, and what is like them goes.
         engine: Who does the work.
     """
-    ranked = pl.concat([_as_posts(earlier, posts.schema), _by_rank(posts)])
+    ranked = pl.concat([as_posts(earlier, posts.schema), _by_rank(posts)])
     del posts  # as below, if the caller holds them no longer
     body = pl.when(pl.col("removal") == "none").then("body").otherwise(pl.lit(""))
     words = compared(ranked["title"], ranked.select(body).to_series(), engine)
     linked = story_pairs(ranked)
     # The longest columns, a second time: gone before the shingles need their memory.
     ranked = ranked.select("post_id", "title", *(["text"] if embedder else []))
-    wordings = Wordings(words, config, _least(config), engine)
+    wordings = Wordings(words, config, least_of(config), engine)
     steps: list[Step] = [wordings.equal, wordings.similar]
     if embedder is not None:
         long = words.str.count_matches(" ") + 1 >= config.semantic_words
@@ -80,13 +80,35 @@ def find(
         least = config.cosine - NEAR["semantic"]
         meanings = Meanings(ranked["text"], words, embedder, least, config.common_words, engine)
         steps.append(lambda rows: meanings.add(rows[told[rows]]))
-    measured = _closed(ranked.height, linked, steps, config)
-    measured = measured.filter(pl.col("b") >= len(earlier))  # these stay whatever they are like
-    removals = stars(ranked.height, measured.filter(_enough(config)))
+    without_text = int((words == "").sum())
+    return decided(ranked["post_id"], linked, steps, config, len(earlier), without_text)
+
+
+def decided(
+    ids: pl.Series,
+    linked: pl.DataFrame,
+    steps: Sequence[Step],
+    config: DedupConfig,
+    staying: int,
+    without_text: int,
+) -> Duplicates:
+    """Return which posts go.
+
+    Args:
+        ids: Post ids in rank order.
+        linked: Rows of FOUND that are known.
+        steps: Ways to find more among some rows.
+        config: Thresholds.
+        staying: So many rows, the first ones, stay whatever they are like.
+        without_text: Posts without a text, to be told.
+    """
+    measured = _closed(len(ids), linked, steps, config)
+    measured = measured.filter(pl.col("b") >= staying)
+    removals = stars(len(ids), measured.filter(_enough(config)))
     return Duplicates(
-        removals=_named(ranked, removals),
-        near=_nearest(_named(ranked, measured), config),
-        without_text=int((words == "").sum()),
+        removals=_named(ids, removals),
+        near=_nearest(_named(ids, measured), config),
+        without_text=without_text,
     )
 
 
@@ -104,7 +126,7 @@ def among(
         embedder: Makes vectors; None compares no meanings.
         earlier: As in `find`.
     """
-    posts = _as_posts(texts, pl.Schema(schema.SCREENED))
+    posts = as_posts(texts, pl.Schema(schema.SCREENED))
     return find(posts, config, embedder, earlier).removals
 
 
@@ -139,7 +161,8 @@ def _closed(
         stay = kept_rows(size, stars(size, pairs.filter(_enough(config))))
 
 
-def _least(config: DedupConfig) -> Thresholds:
+def least_of(config: DedupConfig) -> Thresholds:
+    """Return what pairs of similar words must reach to be measured."""
     return Thresholds(config.jaccard - NEAR["lexical"], config.containment - NEAR["contained"])
 
 
@@ -171,8 +194,7 @@ def _nearest(pairs: pl.DataFrame, config: DedupConfig) -> pl.DataFrame:
     )
 
 
-def _named(ranked: pl.DataFrame, pairs: pl.DataFrame) -> pl.DataFrame:
-    ids = ranked["post_id"]
+def _named(ids: pl.Series, pairs: pl.DataFrame) -> pl.DataFrame:
     named = pairs.with_columns(
         pl.col("method").cast(pl.String),
         removed_id=ids.gather(pairs["b"]),
@@ -181,7 +203,7 @@ def _named(ranked: pl.DataFrame, pairs: pl.DataFrame) -> pl.DataFrame:
     return named.select(schema.DUPLICATES.keys()).sort("removed_id", "keeper_id", "method")
 
 
-def _as_posts(earlier: Sequence[tuple[str, str]], columns: pl.Schema) -> pl.DataFrame:
+def as_posts(earlier: Sequence[tuple[str, str]], columns: pl.Schema) -> pl.DataFrame:
     """Return texts as posts without a title, which nothing refers to."""
     rows = [
         dict.fromkeys(columns.names())

@@ -29,7 +29,7 @@ class Groups:
 
     def take(self, crowds: Iterable[Crowd]) -> None:
         """Compare the texts of each crowd, the largest first."""
-        for crowd in sorted(crowds, key=lambda crowd: (-len(crowd.rows), crowd.rows.tolist())):
+        for crowd in sorted(crowds, key=place):
             rows = np.setdiff1d(crowd.rows, list(self.set_aside))
             self._compare(rows, np.isin(rows, crowd.asking))
 
@@ -43,7 +43,8 @@ class Groups:
         while asking[left].any():
             best, left = left[0], left[1:]
             others = left if asking[best] else left[asking[left]]
-            shared = matrix[others] @ matrix[[best]].toarray().ravel()
+            # Ones are of 8 bits, which hold no more than 127 of them.
+            shared = matrix[others] @ matrix[[best]].toarray().ravel().astype(np.int64)
             like = self.sets.reaching(
                 np.full(len(others), rows[best]), rows[others], shared, self.least
             )
@@ -51,3 +52,9 @@ class Groups:
             aside = like.filter(self.enough.reached())["b"].to_numpy()
             self.set_aside.update(aside.tolist())
             left = left[~np.isin(rows[left], aside)]
+
+
+def place(crowd: Crowd) -> tuple[int, bytes, bytes]:
+    """Return what crowds are sorted by: the largest first, then by their texts."""
+    rows, asking = (np.asarray(some, dtype=">u4").tobytes() for some in (crowd.rows, crowd.asking))
+    return -len(crowd.rows), rows, asking

@@ -25,7 +25,7 @@ __all__ = ["EXACT_TEXTS", "LEXICAL", "Found", "Thresholds", "similar"]
 EXACT_TEXTS = 200_000
 """Up to so many texts no pair is missed; that takes time that grows with the square of them."""
 
-_LONGER = 2  # times the words of a shingle, beyond
+LONGER = 2  # times the words of a shingle, beyond
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,7 @@ def similar(
 def _by_long_shingles(
     texts: pl.Series, shingle_words: int, least: Thresholds, engine: Engine
 ) -> Candidates:
-    words = _LONGER * shingle_words
+    words = LONGER * shingle_words
     sets = ShingleSets.of(texts, words, engine)
     floors = Floors.of(least, shingle_words, words)
     found = candidates(sets, floors, engine)

@@ -65,23 +65,34 @@ class Candidates:
 
 def candidates(sets: ShingleSets, floors: Floors, engine: Engine = LOCAL) -> Candidates:
     """Return all pairs of texts that may have as many shingles in common as `floors` asks."""
-    common = np.diff(sets.matrix.indptr)
-    alone = sets.sizes - common
-
-    def prefix(least: Rows) -> csr_array:
-        room = sets.sizes - least + 1 - alone
-        return _first(sets.matrix, np.clip(room, 0, common))
-
+    inside, resembling = prefixes(sets.sizes, np.diff(sets.matrix.indptr), floors)
     # Of a contained text one shingle of its prefix stands anywhere in the other.
-    inside = np.where(sets.sizes >= floors.inside, floors.containment.of(sets.sizes), 2**32)
-    pairs, crowds = _met(prefix(inside), sets.matrix, engine)
+    pairs, crowds = met(_first(sets.matrix, inside), sets.matrix, engine)
     # Of two that reach the Jaccard threshold, one of both prefixes.
-    resembling = prefix(floors.jaccard.of(sets.sizes))
-    more, larger = _met(resembling, resembling, engine)
+    looked_up = _first(sets.matrix, resembling)
+    more, larger = met(looked_up, looked_up, engine)
     first, second = sets.sizes[more >> 32], sets.sizes[more & 0xFFFFFFFF]
     may = np.minimum(first, second) >= floors.jaccard.of(np.maximum(first, second))
     keys = np.union1d(pairs, more[may])
     return Candidates(keys >> 32, keys & 0xFFFFFFFF, crowds + larger)
+
+
+def prefixes(sizes: Rows, common: Rows, floors: Floors) -> tuple[Rows, Rows]:
+    """Return how many shingles of several texts each text looks up, from the rarest.
+
+    Args:
+        sizes: Shingles of each text.
+        common: Those of them that other texts have too.
+        floors: What similar texts have in common.
+
+    Returns:
+        Those by which texts are found that contain it; those by which ones like it are found.
+    """
+    inside = np.where(sizes >= floors.inside, floors.containment.of(sizes), 2**32)
+    resembling = floors.jaccard.of(sizes)
+    # Shingles of one text alone come before them.
+    first, second = (np.clip(common - least + 1, 0, common) for least in (inside, resembling))
+    return first, second
 
 
 def _first(matrix: csr_array, counts: Rows) -> csr_array:
@@ -92,7 +103,7 @@ def _first(matrix: csr_array, counts: Rows) -> csr_array:
     return csr_array((matrix.data[taken], matrix.indices[taken], indptr), shape=matrix.shape)
 
 
-def _met(asking: csr_array, asked: csr_array, engine: Engine) -> tuple[Keys, list[Crowd]]:
+def met(asking: csr_array, asked: csr_array, engine: Engine) -> tuple[Keys, list[Crowd]]:
     """Return the pairs of a row of `asking` and one of `asked` with a one in the same column.
 
     Columns that are too full for that give a crowd instead.

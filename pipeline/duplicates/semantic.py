@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 import numpy as np
@@ -46,8 +46,8 @@ class Meanings:
 
     def __init__(
         self,
-        texts: pl.Series,
-        words: pl.Series,
+        texts: pl.Series | Mapping[int, str],
+        words: pl.Series | Mapping[int, str],
         embedder: Embedder,
         least: float,
         common: float,
@@ -67,13 +67,16 @@ class Meanings:
         fresh = np.setdiff1d(rows, self._rows)
         if not len(fresh):
             return pl.DataFrame(schema=FOUND)
-        vectors = self._embedder.quick(self._of(fresh))
+        vectors = self._quick(fresh)
         known = vectors[:0] if self._vectors is None else self._vectors
         everyone, least = np.concatenate([known, vectors]), self._least - ERROR
         pairs = _pairs(vectors, everyone, len(known), least, self._engine)
         self._vectors = np.concatenate([known, vectors])
         self._rows = np.concatenate([self._rows, fresh])
         return self._decided(fresh[pairs[:, 0]], self._rows[pairs[:, 1]])
+
+    def _quick(self, rows: Rows) -> Vectors:
+        return self._embedder.quick(self._of(rows))
 
     def _of(self, rows: Rows) -> list[str]:
         return [self._texts[row] for row in rows.tolist()]

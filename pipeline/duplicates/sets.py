@@ -48,13 +48,12 @@ class ShingleSets:
     def of(cls, texts: pl.Series, words: int, engine: Engine = LOCAL) -> ShingleSets:
         """Return the sets of shingles of `words` words."""
         counts = texts.str.count_matches(" ").to_numpy().astype(np.int64) + 1
-        heaps = 1 + int(counts.sum()) // _SHINGLES_A_HEAP
+        heaps = heaps_of(counts)
         if engine.partitions == 1:
             shared = _in_heaps(texts, counts, words, heaps)
         else:
             shared = _in_parts(texts, counts, words, heaps, engine)
-        # A text of fewer words is one shingle.
-        sizes = np.where(texts != "", np.maximum(counts - words + 1, 1), 0)
+        sizes = np.where(texts != "", at_most(counts, words), 0)
         borne, bearers, known = [], [], 0
         for table, repeated in shared:
             sizes -= np.bincount(repeated, minlength=len(texts))
@@ -110,6 +109,16 @@ class ShingleSets:
         found = engine.map("pairs measured", _in_common, pairs, self.matrix)
         for (some, other), shared in zip(pairs, found, strict=True):
             yield some, other, shared
+
+
+def heaps_of(counts: Rows) -> int:
+    """Return into how many heaps the shingles of texts go; equally rare ones stand by heap."""
+    return 1 + int(counts.sum()) // _SHINGLES_A_HEAP
+
+
+def at_most(counts: Rows, words: int) -> Rows:
+    """Return the shingles of texts of so many words; a text of fewer words than one is one."""
+    return np.maximum(counts - words + 1, 1)
 
 
 def _in_common(pairs: tuple[Rows, Rows], matrix: csr_array) -> Rows:

@@ -69,14 +69,27 @@ def story_pairs(posts: pl.DataFrame) -> pl.DataFrame:
         posts: In rank order; columns post_id, subreddit, title, body, created_utc and
             author_hash.
     """
-    table = (
+    table = titled(posts.with_columns(row=pl.arange(0, pl.len(), dtype=pl.UInt32)), "body")
+    return pl.concat(
+        [pl.DataFrame(schema=FOUND), linked(links(table), table), named(table), resubmitted(table)]
+    ).unique()
+
+
+def titled(posts: pl.DataFrame, *more: str) -> pl.DataFrame:
+    """Return what the titles of posts say, those of recurring threads left out.
+
+    Args:
+        posts: Column row beside those of `story_pairs`.
+        more: Further columns to keep.
+    """
+    return (
         posts.select(
             "post_id",
             "subreddit",
             "created_utc",
             "author_hash",
-            "body",
-            row=pl.arange(0, pl.len(), dtype=pl.UInt32),
+            "row",
+            *more,
             words=normal(pl.col("title")),
             recurring=pl.col("title").str.contains(RECURRING),
         )
@@ -89,14 +102,11 @@ def story_pairs(posts: pl.DataFrame) -> pl.DataFrame:
             .str.strip_chars(),
         )
     )
-    return pl.concat(
-        [pl.DataFrame(schema=FOUND), _linked(table), _titled(table), _resubmitted(table)]
-    ).unique()
 
 
-def _linked(table: pl.DataFrame) -> pl.DataFrame:
-    """Return pairs of a post and the one that it calls its own."""
-    links = (
+def links(table: pl.DataFrame) -> pl.DataFrame:
+    """Return the links to posts in bodies, with the words before each of them."""
+    return (
         table.filter(pl.col("body").str.contains(_LINK))
         .select(
             "row", "update", "author_hash", "body", target=pl.col("body").str.extract_all(_LINK)
@@ -108,9 +118,24 @@ def _linked(table: pl.DataFrame) -> pl.DataFrame:
         )
         .unique(["row", "post_id"], keep="first", maintain_order=True)
         .with_columns(links=pl.len().over("row"))
+        .drop("body", "target")
     )
+
+
+def links_in(posts: pl.DataFrame) -> pl.DataFrame:
+    """Return the links to posts in the bodies of some posts, as `links`; they have a column row."""
+    return links(titled(posts.filter(pl.col("body").str.contains(_LINK)), "body"))
+
+
+def linked(links: pl.DataFrame, table: pl.DataFrame) -> pl.DataFrame:
+    """Return pairs of a post and the one that it calls its own.
+
+    Args:
+        links: See `links`.
+        table: Posts that they may lead to; see `titled`.
+    """
     both = links.join(
-        table.select("post_id", other="row", words="words", author="author_hash", updated="update"),
+        table.select("post_id", other="row", author="author_hash", updated="update"),
         on="post_id",
     ).filter(pl.col("row") != pl.col("other"))
     says = pl.col("before").str.contains(_OWN)
@@ -137,11 +162,15 @@ def _before(post: dict[str, str]) -> str:
     return _SCHEME.sub("", post["body"][max(0, at - _NEAR) : at])
 
 
-def _titled(table: pl.DataFrame) -> pl.DataFrame:
+def long_titled() -> pl.Expr:
+    """Return whether a title tells one story from another."""
+    return pl.col("base").str.count_matches(" ") + 1 >= _LEAST_TITLE_WORDS
+
+
+def named(table: pl.DataFrame) -> pl.DataFrame:
     """Return pairs of an update and the earlier post of the same subreddit that has its title."""
-    long = pl.col("base").str.count_matches(" ") + 1 >= _LEAST_TITLE_WORDS
-    updates = table.filter(pl.col("update") & long)
-    firsts = table.filter(~pl.col("update") & long)
+    updates = table.filter(pl.col("update") & long_titled())
+    firsts = table.filter(~pl.col("update") & long_titled())
     pairs = updates.join(firsts, on=["base", "subreddit"], suffix="_first")
     age = pl.col("created_utc") - pl.col("created_utc_first")
     in_time = age.is_between(pl.duration(), pl.duration(days=_SPAN_DAYS)).fill_null(value=True)
@@ -151,7 +180,7 @@ def _titled(table: pl.DataFrame) -> pl.DataFrame:
     return found(chosen.select(a="row", b="row_first"), "update", pl.lit(1.0))
 
 
-def _resubmitted(table: pl.DataFrame) -> pl.DataFrame:
+def resubmitted(table: pl.DataFrame) -> pl.DataFrame:
     """Return pairs of one author with nearly one title, in one month."""
     known = table.filter(pl.col("author_hash").is_not_null()).with_columns(
         set=pl.col("base").str.split(" ").list.unique()

@@ -6,7 +6,7 @@ import numpy as np
 import polars as pl
 
 from pipeline.config import DedupConfig
-from pipeline.duplicates.lexical import LEXICAL, Thresholds, similar
+from pipeline.duplicates.lexical import LEXICAL, Found, Thresholds, similar
 from pipeline.duplicates.stars import Rows, found
 from pipeline.scale import LOCAL, Engine
 
@@ -74,12 +74,16 @@ class Wordings:
         return self._text_of.join(wanted, on="row", how="semi", maintain_order="left")
 
     def _look(self, texts: pl.DataFrame) -> None:
-        enough = Thresholds(self._config.jaccard, self._config.containment)
-        size = self._config.shingle_words
-        result = similar(texts["words"], size, self._least, enough, self._engine)
+        result = self._compared(texts)
         number, pairs = texts["text"], result.pairs
         named = pairs.with_columns(a=number.gather(pairs["a"]), b=number.gather(pairs["b"]))
         self._pairs = pl.concat([self._pairs, named]).unique()
         later = np.setdiff1d(self._aside, number)  # removed as yet, but may come back
         self._aside = np.union1d(later, number.gather(result.aside))
         self._looked = True
+
+    def _compared(self, texts: pl.DataFrame) -> Found:
+        """Return which texts are similar, by their places in `texts`."""
+        enough = Thresholds(self._config.jaccard, self._config.containment)
+        size = self._config.shingle_words
+        return similar(texts["words"], size, self._least, enough, self._engine)
