@@ -59,7 +59,7 @@ def decide(reviews: pl.DataFrame, sealed: pl.DataFrame, plan: Plan) -> pl.DataFr
     rows = []
     for row in per_action.iter_rows(named=True):
         alike = max(flags.get((item, "too_alike"), 0) for item in row["item_id"])
-        decided = _one(row, raised[row["scenario_id"]], alike, plan.decide)
+        decided = _decision(row, raised[row["scenario_id"]], alike, plan.decide)
         if decided is not None:
             rows.append(decided)
     return schema.frame(rows, DECISIONS)
@@ -78,9 +78,17 @@ def _flags(counted: pl.DataFrame) -> dict[tuple[str, str], int]:
     return {(item, flag): n for item, flag, n in found.iter_rows()}
 
 
-def _one(
+def _decision(
     row: dict[str, Any], raised: dict[str, int], alike: int, rule: Decide
 ) -> dict[str, Any] | None:
+    """Return a row of tables.DECISIONS; None if everyone skipped the action.
+
+    Args:
+        row: An action with what was said of it, a list a column.
+        raised: Experts who raised each flag that drops the scenario.
+        alike: Experts who found the item's four actions too alike.
+        rule: The plan's.
+    """
     columns = ("kind", "state", "first_value", "naturalness", "notes", "targeted")
     told = [
         dict(zip(columns, cells, strict=True))
@@ -97,30 +105,17 @@ def _one(
     drop = [flag for flag in DROPPING if raised[flag] >= getattr(rule, flag)]
     if not said and not drop:
         return None
-    for_claim = votes.count(claim)
-    reasons, again = [], False
     if drop:
         decision, reasons = "drop", [f"flag:{flag}" for flag in drop]
     else:
-        if settled:
-            reasons.append("settled" if settled == claim else f"settled_other:{settled}")
-            again = settled != claim
-        elif 2 * for_claim > len(votes):
-            reasons.append("confirmed")
-        elif _has_majority(votes):
-            other = max(set(votes), key=votes.count)
-            reasons.append(f"other_value:{other}")
-            again = True
-        elif votes:
-            reasons.append("split")
-            again = rule.split == "regenerate"
+        choice, again = _deciding_choice(claim, votes, settled, rule)
+        wrong = []
         if natural is not None and natural < rule.least_naturalness:
-            reasons.append("unnatural")
-            again = True
+            wrong.append("unnatural")
         if alike >= rule.too_alike:
-            reasons.append("too_alike")
-            again = True
-        decision = "regenerate" if again else "accept"
+            wrong.append("too_alike")
+        reasons = [*choice, *wrong]
+        decision = "regenerate" if again or wrong else "accept"
     return {
         "action_id": row["action_id"],
         "scenario_id": row["scenario_id"],
@@ -128,11 +123,31 @@ def _one(
         "decision": decision,
         "reasons": reasons,
         "reviews": len(votes),
-        "for_claim": for_claim,
+        "for_claim": votes.count(claim),
         "settled": settled,
         "naturalness": natural,
         "notes": "\n".join(dict.fromkeys(each["notes"] for each in told if each["notes"])),
     }
+
+
+def _deciding_choice(
+    claim: str, votes: list[str], settled: str, rule: Decide
+) -> tuple[list[str], bool]:
+    """Return the reason that the deciding choice gives, if any, and if it asks for another action.
+
+    Args:
+        claim: The value that the action was written for.
+        votes: Experts' first choices.
+        settled: The adjudicator's; "" if there is none.
+        rule: The plan's.
+    """
+    if settled:
+        return ["settled" if settled == claim else f"settled_other:{settled}"], settled != claim
+    if 2 * votes.count(claim) > len(votes):
+        return ["confirmed"], False
+    if _has_majority(votes):
+        return [f"other_value:{max(set(votes), key=votes.count)}"], True
+    return (["split"], rule.split == "regenerate") if votes else ([], False)
 
 
 def _has_majority(votes: list[str]) -> bool:
