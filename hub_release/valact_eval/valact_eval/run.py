@@ -105,6 +105,7 @@ def ask_all(
                 temperature=limits.temperature,
                 watch=watch,
                 fail_on_error=False,
+                short=not log_samples and not respondent.model.config.cache,
             )
         )
     try:

@@ -4,26 +4,20 @@ from collections.abc import Mapping
 from typing import Any, Protocol
 
 import anyio
-from inspect_ai.model import (
-    ChatMessageUser,
-    ModelOutput,
-    get_model,
-)
+from inspect_ai.model import GenerateConfig, ModelOutput, get_model
 from inspect_ai.scorer import Metric, SampleScore, Score, Scorer, Target, metric, scorer
 from inspect_ai.scorer import Value as ScoreValue
 from inspect_ai.solver import Generate, Solver, TaskState, solver
 from inspect_ai.util import EarlyStopping
 
-from valact_eval.asks import (
-    Setup,
-    Unit,
-)
+from valact_eval.asks import Setup, Unit
 from valact_eval.data import LETTERS
 from valact_eval.errors import ValactError
 from valact_eval.figures import named_figures
 from valact_eval.logprobs import letter_of, rating_of
 from valact_eval.rows import Reply, pack, unpack
 from valact_eval.rules import table_of
+from valact_eval.straight import straight, through_inspect
 
 _REPLIES = "replies"
 
@@ -46,8 +40,17 @@ class NotAskedError(Exception):
 
 # The solver and the scorer are made anew for each task: as arguments of registered ones, the
 # questions would be written into the log's header.
-def asker(setup: Setup, units: Mapping[str, Unit], watch: Watcher | None) -> Solver:
-    """The solver that puts all prompts of a unit at once; `watch` may refuse a sample."""
+def asker(
+    setup: Setup,
+    units: Mapping[str, Unit],
+    config: GenerateConfig,
+    watch: Watcher | None,
+    short: bool,
+) -> Solver:
+    """The solver that puts all prompts of a unit at once; `watch` may refuse a sample.
+
+    With `short`, Inspect keeps nothing of a call.
+    """
 
     @solver(name="valact_ask")
     def ask() -> Solver:
@@ -57,15 +60,15 @@ def asker(setup: Setup, units: Mapping[str, Unit], watch: Watcher | None) -> Sol
             calls = units[str(state.sample_id)].calls(setup)
             outputs: list[ModelOutput | None] = [None] * len(calls)
             model = get_model()
+            put = straight(model, config) if short else through_inspect(model)
 
-            async def put(place: int) -> None:
-                message = ChatMessageUser(content=calls[place].prompt)
-                outputs[place] = await model.generate([message])
+            async def ask_for(place: int) -> None:
+                outputs[place] = await put(calls[place].prompt)
 
             try:
                 async with anyio.create_task_group() as group:
                     for place in range(len(calls)):
-                        group.start_soon(put, place)
+                        group.start_soon(ask_for, place)
             except ExceptionGroup as errors:
                 error = _first(errors)
                 if watch is not None:

@@ -144,6 +144,7 @@ def build_task(
     temperature: float = 0,
     watch: Watcher | None = None,
     fail_on_error: bool = True,
+    short: bool = False,
 ) -> Task:
     """The Inspect task ``name`` over some units.
 
@@ -158,6 +159,7 @@ def build_task(
         temperature: 0 by default.
         watch: told of every finished sample, and may stop the rest.
         fail_on_error: whether one sample's error ends the task.
+        short: ask the provider straight (see straight.py); Inspect keeps nothing of a call.
     """
     by_id = {unit.id: unit for unit in units}
     samples = [
@@ -172,13 +174,14 @@ def build_task(
         for unit in units
     ]
     logprobs: dict[str, Any] = {"logprobs": True, "top_logprobs": 20} if constrained else {}
+    config = GenerateConfig(temperature=temperature, max_tokens=max_tokens, **logprobs)
     return Task(
         name=name,
         dataset=MemoryDataset(samples, name="valact"),
         model=model,
-        solver=asker(setup, by_id, watch),
+        solver=asker(setup, by_id, config, watch, short),
         scorer=reader(setup, by_id, respondent, constrained, watch),
-        config=GenerateConfig(temperature=temperature, max_tokens=max_tokens, **logprobs),
+        config=config,
         metadata=setup.identity(name) | {"respondent": respondent},
         version=setup.prompts(name).version,
         early_stopping=watch,
