@@ -60,7 +60,7 @@ install: .venv/eval ## Make .venv with everything a builder and an evaluator nee
 build-dataset: .venv/core ## Build CONFIG into hub_release/dist (SOURCE=, SCENARIOS=, ARGS= override)
 	@$(BIN)/python -m pipeline build --config $(CONFIG) $(OVERRIDES)
 
-plan: .venv/core ## Say what a build would run and why
+plan: .venv/core ## Say what a build would run and why, and what its model calls may cost
 	@$(BIN)/python -m pipeline plan --config $(CONFIG) $(OVERRIDES)
 
 explain: .venv/core ## Name every component that makes a stage run again

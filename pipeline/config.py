@@ -1,4 +1,7 @@
-"""What a build can be told: frozen dataclasses, one a section of the configuration file."""
+"""What a build can be told: frozen dataclasses, one a section of the configuration file.
+
+`Config` at the end is the whole; sections that are not here stand in the config_*.py beside it.
+"""
 
 from __future__ import annotations
 

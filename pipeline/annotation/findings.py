@@ -12,11 +12,12 @@ import polars as pl
 from pipeline.annotation import accuracy as acc
 from pipeline.annotation import agreement, answers, precision
 from pipeline.annotation.answers import Progress
-from pipeline.annotation.decide import Standing, Verdict, decide, standing, verdict
+from pipeline.annotation.decide import decide
 from pipeline.annotation.experts import experts, item_times
 from pipeline.annotation.plan import Plan
 from pipeline.annotation.precision import Effort, Width
 from pipeline.annotation.rounds import Round, all_items, all_sealed
+from pipeline.annotation.verdict import Standing, Verdict, standing, verdict
 
 
 @dataclass(frozen=True)

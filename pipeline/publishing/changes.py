@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import polars as pl
@@ -72,7 +72,7 @@ class Diff:
     places_added: tuple[Place, ...] = ()
     places_removed: tuple[Place, ...] = ()
     places_changed: tuple[Place, ...] = ()
-    places_reworded: tuple[Place, ...] = field(default=())
+    places_reworded: tuple[Place, ...] = ()
 
     @property
     def empty(self) -> bool:
