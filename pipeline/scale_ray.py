@@ -130,6 +130,8 @@ class Ray:
         given = [_put(value) for value in shared]
         places = [ray.put(item) for item in items]
         count = len(places)
+        if not count:
+            return
 
         def rows(batch: Any) -> Any:
             (number,) = batch.column("item").to_pylist()

@@ -17,7 +17,7 @@ from benchmarks.dedup_posts import Source, chunks
 from pipeline import schema
 from pipeline.artifacts import write_parquet
 from pipeline.config import DedupConfig
-from pipeline.duplicates import find, lexical, parts_similar, prefixes, sets
+from pipeline.duplicates import find, lexical, parts_crowds, parts_similar, prefixes, sets
 from pipeline.duplicates.find import Duplicates
 from pipeline.duplicates.floors import Thresholds
 from pipeline.duplicates.lexical import similar
@@ -64,7 +64,7 @@ def same(one: Duplicates, other: Duplicates) -> None:
     st.sampled_from([2, 3, 7]),
     st.randoms(use_true_random=False),
 )
-@settings(deadline=None, max_examples=150)
+@settings(deadline=None, max_examples=80)
 def test_similar_texts_and_those_set_aside_are_the_same(
     texts: Words,
     jaccard: float,
@@ -87,7 +87,7 @@ def test_similar_texts_and_those_set_aside_are_the_same(
         patch.setattr(sets, "_SHINGLES_A_HEAP", heap)
         patch.setattr(parts_similar, "_FEW_PAIRS", 1)
         patch.setattr(parts_similar, "_PAIRS_AT_ONCE", 3)
-        patch.setattr(parts_similar, "_SHINGLES_AT_ONCE", 30)
+        patch.setattr(parts_crowds, "_SHINGLES_AT_ONCE", 30)
         whole = similar(series.gather(rows), size, least, enough)
         path = Path(name, "texts.parquet")
         write_parquet(series.to_frame(), path)
@@ -112,7 +112,7 @@ def test_similar_texts_and_those_set_aside_are_the_same(
     st.sampled_from([2, 5]),
     st.booleans(),
 )
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=30)
 def test_the_same_posts_go_for_the_same_reasons(
     posts: pl.DataFrame,
     earlier: list[list[str]],

@@ -25,7 +25,8 @@ __all__ = ["EXACT_TEXTS", "LEXICAL", "Found", "Thresholds", "similar"]
 EXACT_TEXTS = 200_000
 """Up to so many texts no pair is missed; that takes time that grows with the square of them."""
 
-LONGER = 2  # times the words of a shingle, beyond
+LONGER = 2
+"""So many times the words of a shingle, beyond."""
 
 
 @dataclass(frozen=True)
@@ -64,14 +65,14 @@ def similar(
     if texts.is_empty():
         return Found(pl.DataFrame(schema=LEXICAL), np.empty(0, dtype=np.int64))
     if len(texts) <= EXACT_TEXTS:
-        sets = ShingleSets.of(texts, shingle_words, engine)
+        sets = ShingleSets.of(texts, shingle_words)
         found = candidates(sets, Floors.of(least, shingle_words, shingle_words), engine)
         return _measured(found, sets, np.arange(len(texts)), least, enough, engine)
     found = _by_long_shingles(texts, shingle_words, least, engine)
     rows = found.rows()
     if not len(rows):
         return Found(pl.DataFrame(schema=LEXICAL), rows)
-    sets = ShingleSets.of(texts.gather(rows), shingle_words, engine)
+    sets = ShingleSets.of(texts.gather(rows), shingle_words)
     return _measured(found, sets, rows, least, enough, engine)
 
 
@@ -79,7 +80,7 @@ def _by_long_shingles(
     texts: pl.Series, shingle_words: int, least: Thresholds, engine: Engine
 ) -> Candidates:
     words = LONGER * shingle_words
-    sets = ShingleSets.of(texts, words, engine)
+    sets = ShingleSets.of(texts, words)
     floors = Floors.of(least, shingle_words, words)
     found = candidates(sets, floors, engine)
     enough = sets.sharing(found.a, found.b, floors, engine)

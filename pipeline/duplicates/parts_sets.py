@@ -159,8 +159,6 @@ def whole(texts: Texts, wanted: Marks, words: int, engine: Engine, folder: Path)
 def _by_row(
     parts: list[Part], texts: Texts, sizes: Numbers, heaps: int, engine: Engine, folder: Path
 ) -> Sets:
-    if not parts:
-        return Sets((), np.empty(0, dtype=np.int64))
     ranges = len(texts.parts)
     return _kept(
         engine.shuffle("shingle sets", _to_row, parts, _rarest_first, ranges, texts, sizes, heaps),

@@ -12,15 +12,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import polars as pl
 from scipy.sparse import csr_array
 
 from pipeline import schema
 from pipeline.duplicates import lexical
 from pipeline.duplicates.floors import Floors, Marks, Thresholds
-from pipeline.duplicates.groups import Groups, place
 from pipeline.duplicates.lexical import LONGER, Found
+from pipeline.duplicates.parts_crowds import grouped, named
 from pipeline.duplicates.parts_sets import (
     Numbers,
     Sets,
@@ -32,13 +31,12 @@ from pipeline.duplicates.parts_sets import (
     whole,
 )
 from pipeline.duplicates.prefixes import Crowd, met, prefixes
-from pipeline.duplicates.sets import LEXICAL, Rows, ShingleSets, portions
+from pipeline.duplicates.sets import LEXICAL, Rows, portions
 from pipeline.scale import BUCKET, LOCAL, Engine, Part, Spool
 
 _PAIRS: schema.Schema = {"a": pl.UInt32(), "b": pl.UInt32()}
-_PAIRS_AT_ONCE = 100_000  # each brings the shingles of a text along
+_PAIRS_AT_ONCE = 30_000  # each brings the shingles of a text along
 _FEW_PAIRS = 1_000  # not worth more partitions
-_SHINGLES_AT_ONCE = 10_000_000  # of the texts of crowds, unless one crowd has more
 
 Test = Thresholds | Floors
 
@@ -98,8 +96,8 @@ def similar_in_parts(
         found = _counted(some, found.crowds, len(texts.counts), folder / "sharing")
         sets = whole(texts, found.rows(), shingle_words, engine, folder / "short")
     measured = _measured(found, sets, least, engine, folder / "measured")
-    grouped, aside = _grouped(found.crowds, sets, least, enough, texts)
-    pairs = pl.concat([pl.DataFrame(schema=LEXICAL), *measured, grouped]).unique()
+    crowded, aside = grouped(found.crowds, sets, least, enough, texts)
+    pairs = pl.concat([pl.DataFrame(schema=LEXICAL), *measured, crowded]).unique()
     return Found(pairs.sort("a", "b"), aside)
 
 
@@ -111,12 +109,11 @@ def _candidates(
     crowds: list[Crowd] = []
 
     def pairs() -> Iterator[pl.DataFrame]:
-        if parts:
-            for some, crowded in engine.shuffle(
-                "candidate pairs", _looked_up, parts, _meeting, shingled.buckets, *given
-            ):
-                crowds.extend(crowded)
-                yield some
+        for some, crowded in engine.shuffle(
+            "candidate pairs", _looked_up, parts, _meeting, shingled.buckets, *given
+        ):
+            crowds.extend(crowded)
+            yield some
 
     return _counted(pairs(), crowds, len(texts.counts), folder)
 
@@ -260,44 +257,4 @@ def _in_common(asked: pl.DataFrame, _: Rows, sets: Sets, test: Test) -> pl.DataF
     a, b = (np.searchsorted(rows, pairs[name].to_numpy()) for name in ("a", "b"))
     if isinstance(test, Floors):
         return pairs.filter(pl.Series(local.sharing(a, b, test)))
-    return _named(local.measured(a, b, test), rows)
-
-
-def _named(pairs: pl.DataFrame, rows: npt.NDArray[np.integer]) -> pl.DataFrame:
-    number = pl.Series(rows, dtype=pl.UInt32)
-    return pairs.with_columns(a=number.gather(pairs["a"]), b=number.gather(pairs["b"]))
-
-
-def _grouped(
-    crowds: list[Crowd], sets: Sets, least: Thresholds, enough: Thresholds, texts: Texts
-) -> tuple[pl.DataFrame, Rows]:
-    """Return the pairs in crowds, and the texts that were set aside: some crowds at a time."""
-    aside = np.empty(0, dtype=np.int64)
-    pairs = [pl.DataFrame(schema=LEXICAL)]
-    for some in _some_at_once(sorted(crowds, key=place), texts.counts):
-        rows = np.unique(np.concatenate([crowd.rows for crowd in some])).astype(np.int64)
-        here: ShingleSets = matrix_of(sets.of(rows.astype(np.uint32)))
-        before = np.searchsorted(rows, np.intersect1d(aside, rows))
-        groups = Groups(here, least, enough, set(before.tolist()))
-        groups.take(crowd.at(rows) for crowd in some)
-        pairs.append(_named(groups.pairs(), rows))
-        aside = np.union1d(aside, rows[sorted(groups.set_aside)])
-    return pl.concat(pairs), aside
-
-
-def _some_at_once(crowds: list[Crowd], counts: Numbers) -> Iterator[list[Crowd]]:
-    some: list[Crowd] = []
-    held: set[int] = set()
-    size = 0
-    for crowd in crowds:
-        fresh = [row for row in crowd.rows.tolist() if row not in held]
-        more = int(counts[fresh].sum(dtype=np.int64))
-        if some and size + more > _SHINGLES_AT_ONCE:
-            yield some
-            some, held, size = [], set(), 0
-            fresh, more = crowd.rows.tolist(), int(counts[crowd.rows].sum(dtype=np.int64))
-        some.append(crowd)
-        held.update(fresh)
-        size += more
-    if some:
-        yield some
+    return named(local.measured(a, b, test), rows)

@@ -15,7 +15,7 @@ from scipy.sparse import csr_array
 from pipeline import schema
 from pipeline.duplicates.floors import DIGITS, Floors, Thresholds
 from pipeline.duplicates.shingles import Hashes, shingles
-from pipeline.scale import BUCKET, LOCAL, Engine
+from pipeline.scale import LOCAL, Engine
 
 LEXICAL: schema.Schema = {
     "a": pl.UInt32(),
@@ -45,14 +45,11 @@ class ShingleSets:
     sizes: Rows
 
     @classmethod
-    def of(cls, texts: pl.Series, words: int, engine: Engine = LOCAL) -> ShingleSets:
+    def of(cls, texts: pl.Series, words: int) -> ShingleSets:
         """Return the sets of shingles of `words` words."""
         counts = texts.str.count_matches(" ").to_numpy().astype(np.int64) + 1
         heaps = heaps_of(counts)
-        if engine.partitions == 1:
-            shared = _in_heaps(texts, counts, words, heaps)
-        else:
-            shared = _in_parts(texts, counts, words, heaps, engine)
+        shared = _in_heaps(texts, counts, words, heaps)
         sizes = np.where(texts != "", at_most(counts, words), 0)
         borne, bearers, known = [], [], 0
         for table, repeated in shared:
@@ -141,30 +138,6 @@ def _in_heaps(
             heap.add(rows[some], hashes[some])
     while heaps:
         yield _common(*heaps.pop().taken())
-
-
-def _in_parts(
-    texts: pl.Series, counts: Rows, words: int, heaps: int, engine: Engine
-) -> Iterator[tuple[pl.DataFrame, Rows]]:
-    """Yield the same in the same order, from partitions: of each heap some hashes that follow."""
-    most = int(counts.sum()) // engine.partitions + 1
-    items = [(start, texts[start:end]) for start, end in portions(counts, most)]
-    bits = max(0, engine.partitions - 1).bit_length()
-    buckets = heaps << bits
-    yield from engine.shuffle("shingles", _cut, items, _met_again, buckets, words, heaps, bits)
-
-
-def _cut(item: tuple[int, pl.Series], words: int, heaps: int, bits: int) -> pl.DataFrame:
-    first, texts = item
-    rows, hashes = shingles(texts, words, first)
-    heap = heaps - 1 - (hashes % np.uint64(heaps)).astype(np.int64)
-    after = (hashes >> np.uint64(64 - bits)).astype(np.int64) if bits else 0
-    bucket = ((heap << bits) + after).astype(np.int32)
-    return pl.DataFrame({"row": rows, "hash": hashes, BUCKET: bucket})
-
-
-def _met_again(shingled: pl.DataFrame, *_: int) -> tuple[pl.DataFrame, Rows]:
-    return _common(shingled["row"].to_numpy(), shingled["hash"].to_numpy())
 
 
 class _Heap:
