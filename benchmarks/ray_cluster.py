@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import Any
 
 import psutil
-from ray.cluster_utils import Cluster
 
 from pipeline.artifacts import folder_digest
 from pipeline.paths import ROOT
@@ -40,6 +39,8 @@ class Machines:
     def __init__(
         self, others: int, cpus: int = 2, head_cpus: int | None = None, store: int = 80 * 2**20
     ) -> None:
+        from ray.cluster_utils import Cluster
+
         self._node = {"num_cpus": cpus, "object_store_memory": store}
         head = self._node | ({} if head_cpus is None else {"num_cpus": head_cpus})
         self._stopped: list[psutil.Process] = []

@@ -176,7 +176,8 @@ class Bench:
             with Watch() as watch:
                 driver = Driver.start(command, machines.cluster.address, folder / "driver.log")
                 self._watch(driver, machines, watch, case, outcome, folder)
-            outcome.longest_idle_s, outcome.peak_mb = watch.longest_idle_s, watch.peak_mb
+            outcome.longest_idle_s = round(watch.longest_idle_s, 1)
+            outcome.peak_mb = round(watch.peak_mb)
         finally:
             machines.close()
         return outcome
