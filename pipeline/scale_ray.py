@@ -6,7 +6,10 @@ import logging
 import os
 import platform
 import socket
+import threading
+import time
 from collections.abc import Callable, Iterable, Iterator, Sized
+from concurrent.futures import Future, wait
 from importlib.metadata import version
 from typing import Any, TypeVar
 
@@ -19,7 +22,7 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 from pipeline.artifacts import sha256_file, sha256_text
 from pipeline.errors import BadInputError, PipelineError, StageError
 from pipeline.paths import ROOT
-from pipeline.progress import task
+from pipeline.progress import Task, task
 from pipeline.scale import BUCKET, Part, failure
 
 Given = TypeVar("Given")
@@ -28,6 +31,7 @@ _RETRIES = 3  # of a partition, by Ray, where a machine, a process or a file fai
 _AT_ONCE = 2  # partitions a processor that are on their way or wait to be taken
 _PARTS = 4  # a processor, where the configuration says nothing
 _WAIT_S = 60.0
+_IDLE_S = 600.0  # until a cluster that does nothing is given up; machines may be on their way
 _ANSWER_S = 10.0
 _END = object()
 
@@ -70,6 +74,7 @@ class Ray:
         parts: dict[int, Part] = {}
         begun = next_one = 0
         more = True
+        patience = _Patience(label)
         with task(label, len(items) if isinstance(items, Sized) else 0) as progress:
             while True:
                 # Results wait in order, few at a time: a slow first one holds up the others.
@@ -98,8 +103,7 @@ class Ray:
                     return
                 if waiting:
                     ended, _ = ray.wait(list(waiting), num_returns=1, timeout=_WAIT_S)
-                    if not ended:
-                        progress.advance(0, _situation())
+                    patience.look(progress, ended=bool(ended))
                     done |= {waiting.pop(ref): ref for ref in ended}
 
     def _by_halves(
@@ -146,12 +150,68 @@ class Ray:
         )
         # Borders of whole numbers: every bucket is one block, and nothing has to be sampled.
         moved = moved.sort(BUCKET, boundaries=list(range(1, buckets)))
-        try:
-            blocks = moved.to_arrow_refs()
-        except Exception as error:
-            raise failure(label, "", _cause(error)) from error
+        blocks = _moved(label, moved)
         for results in self.map(label, _by_bucket, blocks, reduce, *given):
             yield from results
+
+
+def _moved(label: str, rows: ray.data.Dataset) -> list[ray.ObjectRef]:
+    """Return the blocks of a dataset that Ray Data has yet to make.
+
+    Ray Data itself waits for ever, and without a word, where a lost machine leaves it nothing to
+    compute on. So it works in a thread that does not hold up the end of the process.
+    """
+    ended: Future[list[ray.ObjectRef]] = Future()
+
+    def work() -> None:
+        try:
+            ended.set_result(rows.to_arrow_refs())
+        except BaseException as error:
+            ended.set_exception(error)
+
+    threading.Thread(target=work, name=label, daemon=True).start()
+    patience = _Patience(label)
+    with task(f"{label}: rows move", 0) as progress:
+        while not ended.done():
+            patience.look(progress, ended=bool(wait([ended], timeout=_WAIT_S).done))
+    try:
+        return ended.result()
+    except Exception as error:
+        raise failure(label, "", _cause(error)) from error
+
+
+class _Patience:
+    """Tells what a cluster is at while nothing ends, and gives up on one that does nothing.
+
+    Args:
+        label: What is done, for people.
+    """
+
+    def __init__(self, label: str) -> None:
+        self._label = label
+        self._idle_since: float | None = None
+
+    def look(self, progress: Task, *, ended: bool) -> None:
+        """Look at the cluster, after a wait in which something ended or nothing did.
+
+        Raises:
+            StageError: All processors have been free for long, or there are none.
+        """
+        if ended:
+            self._idle_since = None
+            return
+        progress.advance(0, _situation())
+        if ray.available_resources().get("CPU", 0) < ray.cluster_resources().get("CPU", 0):
+            self._idle_since = None
+            return
+        now = time.monotonic()
+        self._idle_since = self._idle_since or now
+        if now - self._idle_since >= _IDLE_S:
+            raise StageError(
+                f"{self._label}: the Ray cluster has done nothing for {_IDLE_S:.0f} s "
+                f"({_situation()}), as after a machine was lost; look at `ray status`, start the "
+                "cluster anew, and run the same command again: finished stages are kept"
+            )
 
 
 class _DeadError(StageError):
@@ -211,7 +271,9 @@ def _connect() -> None:
             if address and address != "auto":  # Ray itself would try for minutes
                 host, _, port = address.rpartition(":")
                 socket.create_connection((host, int(port)), timeout=_ANSWER_S).close()
-            ray.init(address, log_to_driver=False, logging_level=logging.ERROR, **options)
+            ray.init(
+                address or "local", log_to_driver=False, logging_level=logging.ERROR, **options
+            )
         except (ConnectionError, RuntimeError, ValueError, OSError) as error:
             what = " ".join(str(error).split())[:200]
             raise BadInputError(
@@ -240,8 +302,8 @@ def _check_nodes() -> None:
         except ray.exceptions.RayError as error:
             what = " ".join(str(_cause(error)).split())[-200:]
             raise BadInputError(
-                f"Ray node {node['NodeManagerAddress']}: cannot run the pipeline ({what}); install "
-                "it there as it is here"
+                f"Ray node {node['NodeManagerAddress']}: cannot run the pipeline ({what}); see by "
+                "`ray status` that it is up, and install the pipeline there as it is here"
             ) from None
         for name, value in mine.items():
             if theirs.get(name) != value:

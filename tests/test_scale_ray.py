@@ -44,13 +44,13 @@ ON_RAY = CHANGES | {"build.partitions": PARTITIONS}
 
 
 @pytest.fixture
-def machines(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[int], Machines]]:
+def machines(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Machines]]:
     from benchmarks.ray_cluster import Machines
 
     started: list[Machines] = []
 
-    def start(others: int) -> Machines:
-        started.append(Machines(others))
+    def start(others: int, **options: Any) -> Machines:
+        started.append(Machines(others, **options))
         monkeypatch.setenv("RAY_ADDRESS", started[-1].cluster.address)
         return started[-1]
 
@@ -223,3 +223,21 @@ def test_a_cluster_that_does_not_answer_is_said_in_one_line(
     monkeypatch.setenv("RAY_ADDRESS", "127.0.0.1:1")
     with pytest.raises(BadInputError, match=r"RAY_ADDRESS=127\.0\.0\.1:1: no Ray cluster answers"):
         on_ray(tmp_path, dump)
+
+
+@pytest.mark.parametrize("how", ["map", "shuffle"])
+def test_a_cluster_that_is_left_without_a_processor_is_given_up_in_one_line(
+    machines: Callable[..., Machines], monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    from pipeline import scale_ray
+
+    two = machines(1, head_cpus=0)
+    engine = scale_ray.Ray(2)
+    monkeypatch.setattr(scale_ray, "_WAIT_S", 0.2)
+    monkeypatch.setattr(scale_ray, "_IDLE_S", 2.0)
+    two.lose()
+    with pytest.raises(StageError, match=r"numbers: the Ray cluster has done nothing for 2 s \("):
+        if how == "map":
+            list(engine.map("numbers", abs, range(3)))
+        else:
+            list(engine.shuffle("numbers", _many, range(3), _added, 8))
