@@ -103,11 +103,17 @@ def draw(fits: list[Fit], path: Path) -> None:
     """Draw points, fits, and where these lead."""
     import matplotlib as mpl
 
-    mpl.use("Agg")
-    from matplotlib import pyplot as plt
+    with mpl.rc_context():
+        mpl.rcdefaults()
+        mpl.rcParams["svg.hashsalt"] = "engines"
+        _draw(fits, path)
 
-    mpl.rcParams["svg.hashsalt"] = "engines"
-    figure, axes = plt.subplots(2, 2, figsize=(10, 7.5), layout="constrained", sharex=True)
+
+def _draw(fits: list[Fit], path: Path) -> None:
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(10, 7.5), layout="constrained")
+    axes = figure.subplots(2, 2, sharex=True)
     for axis, measure in zip(axes.flat, _DRAWN, strict=True):
         for fit in fits:
             if fit.measure != measure:
@@ -129,4 +135,3 @@ def draw(fits: list[Fit], path: Path) -> None:
     axes[0, 0].legend(frameon=False)
     metadata = {"Date": None} if path.suffix == ".svg" else None
     figure.savefig(path, metadata=metadata, dpi=120)
-    plt.close(figure)

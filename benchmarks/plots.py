@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from benchmarks.results import Part, Tool
 
@@ -31,10 +32,15 @@ def draw(parts: Mapping[str, Part], folder: Path) -> None:
     """Write one SVG for each part that has curves; the same figures give the same file."""
     import matplotlib as mpl
 
-    mpl.use("Agg")
-    mpl.rcParams.update({"svg.hashsalt": "bench", "font.size": 9, "axes.grid": True})
-    mpl.rcParams.update({"grid.alpha": 0.3, "axes.spines.top": False, "axes.spines.right": False})
-    from matplotlib import pyplot as plt
+    style: Any = {"svg.hashsalt": "bench", "font.size": 9, "axes.grid": True, "grid.alpha": 0.3}
+    with mpl.rc_context():
+        mpl.rcdefaults()
+        mpl.rcParams.update(style | {"axes.spines.top": False, "axes.spines.right": False})
+        _draw(parts, folder)
+
+
+def _draw(parts: Mapping[str, Part], folder: Path) -> None:
+    from matplotlib.figure import Figure
     from matplotlib.ticker import LogLocator
 
     for name, part in parts.items():
@@ -42,9 +48,8 @@ def draw(parts: Mapping[str, Part], folder: Path) -> None:
         if not jobs:
             continue
         folder.mkdir(parents=True, exist_ok=True)
-        figure, rows = plt.subplots(
-            len(jobs), 2, figsize=(9, 3.4 * len(jobs)), squeeze=False, layout="constrained"
-        )
+        figure = Figure(figsize=(9, 3.4 * len(jobs)), layout="constrained")
+        rows = figure.subplots(len(jobs), 2, squeeze=False)
         for axes, (job, tools) in zip(rows, jobs.items(), strict=True):
             unit = next(each.unit for each in part.jobs if each.name == job)
             ours = {each.ours.name for each in part.jobs if each.name == job}
@@ -75,4 +80,3 @@ def draw(parts: Mapping[str, Part], folder: Path) -> None:
             axes[1].set(ylim=(0, 1.05 * axes[1].get_ylim()[1]))
             axes[0].legend(frameon=False)
         figure.savefig(folder / f"{name}.svg", metadata={"Date": None})
-        plt.close(figure)

@@ -131,7 +131,9 @@ def drawing(width: float, height: float, words: str) -> Iterator[tuple[Figure, C
     done: list[str] = []
     # No date, no random ids, and "$" in a name starts no formula.
     settings: Any = {"svg.hashsalt": "valact", "svg.fonttype": "none"}
-    with mpl.rc_context(settings | {"font.size": 9, "text.parse_math": False}):
+    with mpl.rc_context():
+        mpl.rcdefaults()  # whatever this process or the user's own settings say
+        mpl.rcParams.update(settings | {"font.size": 9, "text.parse_math": False})
         canvas = FigureCanvasSVG(Figure(figsize=(width, height), layout="constrained"))
         yield canvas.figure, lambda: done[0]
         out = io.StringIO()

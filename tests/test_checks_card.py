@@ -8,6 +8,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import matplotlib as mpl
 import polars as pl
 import pytest
 
@@ -186,6 +187,8 @@ def test_the_figure_shows_plain_numbers_and_every_stage() -> None:
     for text in ("180,000", "900", "10,000", "scrape", "release", "career"):
         assert text in drawn
     assert drawn == figures.funnel(stages, ["career", "finance"])
+    with mpl.rc_context({"font.size": 20, "axes.spines.left": False}):  # a reader's own settings
+        assert drawn == figures.funnel(stages, ["career", "finance"])
 
 
 def test_a_card_of_another_template_says_so(dist: Path) -> None:

@@ -54,7 +54,9 @@ def short(name: str) -> str:
 @contextmanager
 def styled() -> Iterator[None]:
     """Draws in the style of the report."""
-    with mpl.rc_context(_STYLE), warnings.catch_warnings():
+    with mpl.rc_context(), warnings.catch_warnings():
+        mpl.rcdefaults()  # whatever the user's own settings say
+        mpl.rcParams.update(_STYLE)
         # a letter that no font here has is drawn as a box
         warnings.filterwarnings("ignore", "Glyph .* missing from font")
         yield
