@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sqlite3
+import subprocess
 import sys
 import threading
 import time
@@ -20,6 +21,7 @@ from benchmarks.watch import Watch
 from pipeline import build as runner
 from pipeline.artifacts import read_json
 from pipeline.errors import BadInputError, StageError
+from pipeline.paths import ROOT
 from pipeline.scale import BUCKET, parts_of
 from tests.test_scale import built, config_of, write_dump
 
@@ -225,19 +227,39 @@ def test_a_cluster_that_does_not_answer_is_said_in_one_line(
         on_ray(tmp_path, dump)
 
 
+# A process of its own: Ray Data waits on in a thread that ends its process with the cluster.
+GIVEN_UP = """
+import os, sys
+from pipeline import scale_ray
+from pipeline.errors import StageError
+from tests.test_scale_ray import _added, _many
+engine = scale_ray.Ray(2)
+scale_ray._WAIT_S, scale_ray._IDLE_S = 0.2, 2.0
+print("ready", flush=True)
+sys.stdin.readline()
+try:
+    if sys.argv[1] == "map":
+        list(engine.map("numbers", abs, range(3)))
+    else:
+        list(engine.shuffle("numbers", _many, range(3), _added, 8))
+except StageError as error:
+    print(error, flush=True)
+    os._exit(7)
+"""
+
+
 @pytest.mark.parametrize("how", ["map", "shuffle"])
 def test_a_cluster_that_is_left_without_a_processor_is_given_up_in_one_line(
-    machines: Callable[..., Machines], monkeypatch: pytest.MonkeyPatch, how: str
+    machines: Callable[..., Machines], how: str
 ) -> None:
-    from pipeline import scale_ray
-
     two = machines(1, head_cpus=0)
-    engine = scale_ray.Ray(2)
-    monkeypatch.setattr(scale_ray, "_WAIT_S", 0.2)
-    monkeypatch.setattr(scale_ray, "_IDLE_S", 2.0)
-    two.lose()
-    with pytest.raises(StageError, match=r"numbers: the Ray cluster has done nothing for 2 s \("):
-        if how == "map":
-            list(engine.map("numbers", abs, range(3)))
-        else:
-            list(engine.shuffle("numbers", _many, range(3), _added, 8))
+    command = [sys.executable, "-c", GIVEN_UP, how]
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+        two.lose()
+        said, _ = process.communicate("\n", timeout=LIMIT_S)
+    assert process.returncode == 7, said
+    assert "numbers: the Ray cluster has done nothing for 2 s (" in said.splitlines()[-1]
