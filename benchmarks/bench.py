@@ -169,7 +169,7 @@ def _ingested(dump: Path) -> Path:
     """Return the posts of a dump as Parquet; read it if it has changed since."""
     from pipeline.artifacts import write_parquet
     from pipeline.config_file import load
-    from pipeline.scrape import read_posts
+    from pipeline.sources.read import read_posts
 
     state = dump.stat()
     out = _POSTS / f"{state.st_size}-{state.st_mtime_ns}.parquet"

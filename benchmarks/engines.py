@@ -311,7 +311,7 @@ def _processors() -> list[int]:
 def _read(source: Path, posts: Path) -> None:
     from pipeline.artifacts import write_parquet
     from pipeline.config_file import load
-    from pipeline.scrape import read_posts
+    from pipeline.sources.read import read_posts
 
     config = load(Path("configs/demo.toml"))
     write_parquet(read_posts([source], config, all_subreddits=True).posts, posts)
@@ -334,8 +334,10 @@ def _measure(kind: str, posts: Path) -> dict[str, Any]:
 def _stages(engine: str, source: Path, pool: int, limit: int) -> dict[str, Any]:
     os.sched_setaffinity(0, _processors())
     from pipeline import build
+    from pipeline.artifacts import sha256_text
     from pipeline.config_file import load
     from pipeline.scale import engine_of
+    from pipeline.workspace import load_funnel
 
     with tempfile.TemporaryDirectory() as name:
         changes: dict[str, Any] = {
@@ -364,9 +366,9 @@ def _stages(engine: str, source: Path, pool: int, limit: int) -> dict[str, Any]:
         found: dict[str, Any] = {}
         for stage in STAGES:
             seconds[stage] = json.loads((place / stage / "run.json").read_text())["seconds"]
-            found[f"{stage}_kept"] = build.load_funnel(place, stage).kept
+            found[f"{stage}_kept"] = load_funnel(place, stage).kept
         manifests = {s: json.loads((place / s / "manifest.json").read_text()) for s in STAGES}
-        found["files"] = build.sha256_text(json.dumps(manifests, sort_keys=True))[:12]
+        found["files"] = sha256_text(json.dumps(manifests, sort_keys=True))[:12]
     found["seconds"] = {key: round(value, 2) for key, value in seconds.items()}
     found["driver_mb"] = round(peak_mb())
     return found

@@ -77,7 +77,7 @@ def own(kind: str, dump: Path, out: Path) -> None:
         meter = Meter()
         meter.print(rows=sum(1 for _ in read_dump(dump, wanted)))
         return
-    from pipeline.scrape import read_posts
+    from pipeline.sources.read import read_posts
     from pipeline.tag import tagged
 
     settings = {"source.path": str(dump), "source.max_bad_lines": 10**9}
