@@ -12,7 +12,6 @@ from inspect_ai.model import (
     ChatMessageUser,
     GenerateConfig,
     Model,
-    ModelCall,
     ModelOutput,
     RetryDecision,
 )
@@ -82,14 +81,10 @@ def straight(model: Model, config: GenerateConfig) -> Put:
         begun = time.monotonic()
         message = ChatMessageUser(content=prompt)
         given = await api.generate([message], [], "auto", settings.model_copy())
-        call: ModelCall | None = None
-        if isinstance(given, tuple):
-            output, call = given
-        else:
-            output = given
+        took = time.monotonic() - begun
+        output, call = given if isinstance(given, tuple) else (given, None)
         if isinstance(output, ModelOutput):
-            known = call is not None and call.time is not None
-            output.time = call.time if call and known else time.monotonic() - begun
+            output.time = took if call is None or call.time is None else call.time
         return output
 
     async def refresh(state: RetryCallState) -> None:
