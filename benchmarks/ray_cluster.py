@@ -132,9 +132,9 @@ def search_path() -> str:
     return os.pathsep.join([str(ROOT), *filter(None, sys.path)])
 
 
-def build_command(folder: Path, dump: Path, engine: str, changes: dict[str, Any]) -> list[str]:
-    """Return the command line of a build of the demonstration's heavy stages over a dump."""
-    settings = {
+def heavy_stages(folder: Path, dump: Path) -> dict[str, Any]:
+    """Return settings of the demonstration over a dump: no pool, and a folder of its own."""
+    return {
         "source.path": str(dump),
         "dedup.pool_per_domain": 0,
         "dedup.embedding_model": "",
@@ -142,7 +142,14 @@ def build_command(folder: Path, dump: Path, engine: str, changes: dict[str, Any]
         "build.dist": str(folder / "dist"),
         "build.cache": str(folder / "cache"),
     }
-    sets = [f"--set={key}={_toml(value)}" for key, value in (settings | changes).items()]
+
+
+def build_command(folder: Path, dump: Path, engine: str, changes: dict[str, Any]) -> list[str]:
+    """Return the command line of a build of the demonstration's heavy stages over a dump."""
+    sets = [
+        f"--set={key}={_toml(value)}"
+        for key, value in (heavy_stages(folder, dump) | changes).items()
+    ]
     head = ["-m", "pipeline", "build", "--config", str(ROOT / "configs" / "demo.toml")]
     return [*head, "--until=dedup", f"--engine={engine}", *sets]
 

@@ -16,6 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from benchmarks.dedup_posts import Source, chunks
+from benchmarks.ray_cluster import heavy_stages
 from pipeline import artifacts, keys, planning, tag
 from pipeline import build as runner
 from pipeline.artifacts import folder_digest, write_frames, write_parquet
@@ -55,15 +56,7 @@ def write_dump(path: Path, count: int) -> None:
 
 def config_of(folder: Path, dump: Path, **changes: Any) -> Config:
     """Return the demonstration over a dump, without a pool and in a folder of its own."""
-    settings = {
-        "source.path": str(dump),
-        "dedup.pool_per_domain": 0,
-        "dedup.embedding_model": "",
-        "build.workspace": str(folder / "build"),
-        "build.dist": str(folder / "dist"),
-        "build.cache": str(folder / "cache"),
-    }
-    return load(ROOT / "configs" / "demo.toml", settings | changes)
+    return load(ROOT / "configs" / "demo.toml", heavy_stages(folder, dump) | changes)
 
 
 def built(config: Config, until: str = "dedup") -> dict[str, Any]:
