@@ -19,7 +19,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks import dedup, report, results, scale
+from benchmarks import report, results, scale
 from benchmarks.parts import (
     Found,
     Settings,
@@ -84,7 +84,8 @@ def main() -> None:
 def _child(name: str, arguments: argparse.Namespace) -> str:
     """Run one part in a process of its own, its lines indented; return how it ended."""
     command = [sys.executable, "-m", "benchmarks.bench", "--part", name]
-    command += ["--runs", str(arguments.runs), "--cache", str(arguments.cache)]
+    command += ["--runs", str(arguments.runs)]
+    command += ["--cache", str(arguments.cache)] if arguments.cache else []
     command += ["--posts", str(arguments.posts)] if arguments.posts else []
     command += ["--quick"] if arguments.quick else []
     child = subprocess.Popen(
@@ -190,13 +191,13 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--posts", type=Path, help="a real dump; without it posts are invented")
     parser.add_argument("--runs", type=int, default=0, help="of each tool (3; 1 if quick)")
     parser.add_argument("--quick", action="store_true", help="small, into build/bench-quick")
-    parser.add_argument("--cache", type=Path, default=dedup.CACHE, help="folder of known vectors")
+    parser.add_argument("--cache", type=Path, help="known vectors, such as build/bench-dedup-cache")
     parser.add_argument("--most-minutes", type=float, default=_MOST_MINUTES, help="of a part")
     parser.add_argument("--part", choices=tuple(PARTS), help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.posts and not arguments.posts.is_file():
         parser.error(f"--posts {arguments.posts}: no such file; give a dump, or leave it out")
-    arguments.cache = arguments.cache.resolve()
+    arguments.cache = arguments.cache.resolve() if arguments.cache else None
     arguments.runs = arguments.runs or (1 if arguments.quick else 3)
     return arguments
 

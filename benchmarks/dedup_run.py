@@ -99,6 +99,7 @@ def main() -> None:
     parser.add_argument("posts", type=Path)
     parser.add_argument("out", type=Path, help="Parquet file: posts with their text, or removals")
     parser.add_argument("--cache", type=Path, help="compare meanings too, with this cache")
+    parser.add_argument("--cosine", type=float, default=DedupConfig.cosine, help="threshold")
     parser.add_argument("--reversed", action="store_true", help="take the rows from the last on")
     parser.add_argument("--first", type=int, help="only so many posts")
     parser.add_argument("--partitions", type=int, default=1, help="cut the work up, in files")
@@ -112,7 +113,7 @@ def main() -> None:
     size = posts[0].height
     if arguments.reversed:
         posts = [posts[0].reverse()]
-    config = DedupConfig()
+    config = DedupConfig(cosine=arguments.cosine)
     if arguments.kind == "text":
         meter = Meter()
         with_text(posts.pop()).write_parquet(arguments.out)

@@ -23,6 +23,7 @@ from benchmarks import (
     dedup_posts,
     dedup_run,
     dedup_vectors,
+    dedup_whole,
     peers,
     read,
     results,
@@ -31,6 +32,8 @@ from benchmarks.results import Job, Table, Tool
 from pipeline import schema
 
 OURS = "ours"
+AGAIN = "deduplicate a dump, vectors known"
+OTHERWISE = "deduplicate its texts, other threshold"
 BYTES_A_LINE = "bytes a line"
 _NAMES = {"duckdb": "zstd -dc, DuckDB", "datatrove": "datatrove's reader"}
 
@@ -48,14 +51,14 @@ class Settings:
         posts: The posts in it, as `ingest` writes them, or None.
         runs: Of every tool.
         quick: Whether to be small.
-        cache: Folder of known vectors.
+        cache: Folder of known vectors, or None: then all are made, which is measured.
     """
 
     dump: Path | None
     posts: Path | None
     runs: int
     quick: bool
-    cache: Path
+    cache: Path | None
 
 
 @dataclass(frozen=True)
@@ -116,14 +119,15 @@ def dedup_part(settings: Settings) -> Found:
     """Remove near-duplicates, beside MinHash by datasketch and datatrove, and semhash."""
     limits = (500, 1_000) if settings.quick else (10_000, 30_000, 0)
     posts, kind = _posts(settings)
-    jobs: list[Job] = []
-    tables = []
+    jobs, cache = _whole(settings, posts)
+    tables, last = [], 0
     for limit in limits:
         some = dedup_peers.compared_posts(posts, limit)
-        if jobs and some.height <= jobs[-1].size:
+        if some.height == last:
             continue
+        last = some.height
         with tempfile.TemporaryDirectory() as folder:
-            comparison = dedup_peers.Comparison(some, Path(folder), settings.cache)
+            comparison = dedup_peers.Comparison(some, Path(folder), cache)
             figures = comparison.run(settings.runs)
         tools = {name: _tool(name, each["runs"]) for name, each in figures["tools"].items()}
         ours, all_of_ours, *others = tools.values()
@@ -136,6 +140,27 @@ def dedup_part(settings: Settings) -> Found:
         ]
         tables = [_quality(figures)]
     return Found(tuple(jobs), tuple(tables), (peers.DEDUP, peers.DATATROVE), kind)
+
+
+def _whole(settings: Settings, posts: pl.DataFrame) -> tuple[list[Job], Path]:
+    """Return what all posts take end to end, and the folder of their vectors."""
+    jobs, cache = [], settings.cache or dedup.CACHE
+    posts = posts.head(1_000) if settings.quick else posts
+    with tempfile.TemporaryDirectory() as folder:
+        place = Path(folder, "posts.parquet")
+        posts.write_parquet(place)
+        if settings.cache is None:
+            say("all posts; their vectors take most of an hour for a real dump")
+            first = dedup_whole.first_time(place, cache)
+            say(f"all posts, the first time: {first.seconds:.0f} s, {first.peak_mb:,.0f} MB")
+            jobs.append(
+                Job("deduplicate a dump", posts.height, "posts", results.tool(OURS, [first]))
+            )
+        again, others = dedup_whole.known(place, cache, settings.runs)
+        for name, runs in ((AGAIN, again), (OTHERWISE, others)):
+            jobs.append(Job(name, posts.height, "posts", results.tool(OURS, runs)))
+            say(f"{name}: {jobs[-1].ours.seconds:.1f} s")
+    return jobs, cache
 
 
 def _quality(figures: dict[str, Any]) -> Table:

@@ -30,6 +30,10 @@ BOUNDS = {
     "Parquet; ours says of every bad line why, so each becomes a Python object",
     "unpack a dump into lines": "zstd, in one stream",
     "read and tag": "rules and language detection for every text",
+    "deduplicate a dump": "the model's matrix products, for every post of enough words",
+    "deduplicate a dump, vectors known": "cleaning the texts, joining their word triples, and "
+    "products of all vectors",
+    "deduplicate its texts, other threshold": "word triples, and products of all vectors",
     "near-duplicates by words": "making and joining the word triples of all texts",
     "near-duplicates by words and meanings": "the words as above, then products of vectors, which "
     "are known; semhash compares meanings alone",

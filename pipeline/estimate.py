@@ -9,11 +9,11 @@ from pathlib import Path
 
 from pipeline.config import Config
 from pipeline.config_model import ModelConfig
+from pipeline.expected_calls import ExpectedCalls, expected_calls
 from pipeline.llm.call import Caller
 from pipeline.llm.ledger import IN_MEMORY, Ledger, Money, Usage
 from pipeline.llm.prices import FREE, Price, likely_prompt_tokens, load_prices, most_prompt_tokens
 from pipeline.llm.prices import price_of as price_in
-from pipeline.rounds import Round, rounds
 
 _TOKENS_A_WORD = 1.4
 """English words under byte-pair tokenisers have 1.2 to 1.4 tokens; used only without posts."""
@@ -123,10 +123,12 @@ def estimate(config: Config, done: Collection[str]) -> list[Estimate]:
     ledger = Path(config.build.ledger)
     place = ledger if ledger.is_file() else IN_MEMORY
     with Caller(place, config.models, config.budget) as caller:
-        return [_estimate(config, caller, row, done) for row in rounds(config, done)]
+        return [_estimate(config, caller, row, done) for row in expected_calls(config, done)]
 
 
-def _estimate(config: Config, caller: Caller, row: Round, done: Collection[str]) -> Estimate:
+def _estimate(
+    config: Config, caller: Caller, row: ExpectedCalls, done: Collection[str]
+) -> Estimate:
     selected = "select" in done
     model = config.models[row.model]
     calls = answered = prompt = likely = held = 0

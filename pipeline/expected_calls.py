@@ -28,8 +28,8 @@ _UNWRITTEN = {"action_id": "", "scenario_id": "", "action": "unwritten " * 60}
 
 
 @dataclass(frozen=True)
-class Round:
-    """One stage's questions to one model.
+class ExpectedCalls:
+    """What one stage will ask one model.
 
     Attributes:
         stage: The stage.
@@ -48,7 +48,7 @@ class Round:
     unwritten: bool = False
 
 
-def rounds(config: Config, done: Collection[str]) -> Iterator[Round]:
+def expected_calls(config: Config, done: Collection[str]) -> Iterator[ExpectedCalls]:
     """Yield what each stage will ask each model.
 
     Args:
@@ -63,22 +63,24 @@ def rounds(config: Config, done: Collection[str]) -> Iterator[Round]:
         roles.append(("vote, ties at most", config.vote.tie_breaker))
     for role, voter in roles:
         texts = partial(_posts, config, pool)
-        yield Round(role, voter, pool, texts, partial(_vote, config, voter))
+        yield ExpectedCalls(role, voter, pool, texts, partial(_vote, config, voter))
     if config.release.text == "rewritten":
         needed = min(pool, (quota + config.rewrite.reserve) * domains)
         texts = partial(_posts, config, needed)
-        yield Round("rewrite", config.rewrite.model, needed, texts, partial(_retelling, config))
+        yield ExpectedCalls(
+            "rewrite", config.rewrite.model, needed, texts, partial(_retelling, config)
+        )
     total = config.select.scenarios
     texts = partial(_scenarios, config) if "rewrite" in done else partial(_posts, config, total)
     for name in config.generate.generators:
-        yield Round("generate", name, total, texts, partial(_actions, config, name))
+        yield ExpectedCalls("generate", name, total, texts, partial(_actions, config, name))
     if "generate" not in done and config.generate.repairs:
         for name in config.generate.generators:
             share, source = _anew(config, name)
             anew = math.ceil(share * len(value_ids()) * total)
             some = partial(_first_of, texts, anew)
             role = f"generate, actions anew ({share:.1%} of all, {source})"
-            yield Round(role, name, anew, some, partial(_single, config, name))
+            yield ExpectedCalls(role, name, anew, some, partial(_single, config, name))
     if config.recognise.model:
         yield _recognising(config, done, total, texts)
 
@@ -88,16 +90,16 @@ def _recognising(
     done: Collection[str],
     total: int,
     texts: Callable[[], Iterator[tuple[str, str]]],
-) -> Round:
+) -> ExpectedCalls:
     model = config.recognise.model
     if "generate" not in done:
         assumed = [_UNWRITTEN] * 2 * len(value_ids())
         ask = partial(_recognition, config, defaultdict(lambda: assumed))
-        return Round("recognise", model, total, texts, ask, unwritten=True)
+        return ExpectedCalls("recognise", model, total, texts, ask, unwritten=True)
     workspace = Path(config.build.workspace)
     written = load_table(workspace, "generate.actions").to_dicts()
     ask = partial(_recognition, config, recognise.order(written, config.build.seed))
-    return Round("recognise", model, total, partial(_written, config), ask)
+    return ExpectedCalls("recognise", model, total, partial(_written, config), ask)
 
 
 def _anew(config: Config, generator: str) -> tuple[float, str]:
