@@ -47,6 +47,17 @@ _DILEMMA = (
     r"|(?m)(?:^|[.!?,;:])\s*would you (stay|go|take|tell|keep|leave|quit|accept|let)\b"
     r"|(?:^|[.!?,;:])\s*(?:do|did|am|are|can|could|was|were) (i|we)\b[^.!?\n]*\?"
 )
+# Phones write these for what a keyboard has, and the rules name the latter. Also, the engine of
+# regular expressions is ten times slower on texts that are not ASCII (for \b).
+_AS_TYPED = {
+    "\u2018": "'",
+    "\u2019": "'",
+    "\u201c": '"',
+    "\u201d": '"',
+    "\u2013": "-",
+    "\u2014": "-",
+    "\u2026": "...",
+}
 # The author says to be under 18; a child in the story is no reason to drop a parent's post.
 _MINOR = (
     r"(?i)\bi(?:'?m| am) (?:an? )?(?:only |just |currently )?(?:1[0-7]|eleven|twelve|thirteen"
@@ -152,11 +163,12 @@ def _with_text(posts: pl.DataFrame) -> pl.DataFrame:
 
 def _tags() -> pl.Expr:
     """Return the list of tags that hold for a post, in the order of schema.TAGS."""
-    asked = pl.concat_str("title", "body", separator="\n")
+    title = pl.col("title").str.replace_many(_AS_TYPED)
+    asked = pl.concat_str("title", "body", separator="\n").str.replace_many(_AS_TYPED)
     found: dict[str, pl.Expr] = {
         "over_18": pl.col("over_18").fill_null(value=False),
-        "recurring_thread": pl.col("title").str.contains(RECURRING),
-        "update_post": pl.col("title").str.contains(_UPDATE),
+        "recurring_thread": title.str.contains(RECURRING),
+        "update_post": title.str.contains(_UPDATE),
         "injection_like": asked.str.contains(_INJECTION),
         "minor": asked.str.contains(_MINOR),
         "self_harm": asked.str.contains(_SELF_HARM),

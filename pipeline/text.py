@@ -33,8 +33,13 @@ _PLAIN = (
 _NOT_PLAIN = rf"[^{_PLAIN}]|{_ENTITY.pattern}"
 
 # What every address, link, user name or phone number has; without it a text needs no closer look.
-_MAYBE = re.compile(r"@|\+\d|\]\(|https?:|www\.|u(?:ser)?/|\d(?:[ .()/-]{0,3}\d){6}", re.IGNORECASE)
-# The same for Polars, which may fold case in another way: no text that _MAYBE finds is left out.
+_HINTS = {
+    "url": re.compile(r"\]\(|https?:|www\.", re.IGNORECASE),
+    "email": re.compile("@"),
+    "user": re.compile(r"u(?:ser)?/", re.IGNORECASE),
+    "phone": re.compile(r"\+\d|\d(?:[ .()/-]{0,3}\d){6}"),
+}
+# The same for Polars, which may fold case in another way: no text that has a hint is left out.
 _ALSO_MAYBE = r"(?i)@|\+\d|\]\(|ttp|www\.|u/|r/|\d(?:[ .()/-]{0,3}\d){6}"
 _MASKED_LINK = re.compile(r"\[([^\]\n]{1,300})\]\(\[URL\]\)")
 
@@ -78,13 +83,14 @@ def mask(text: str) -> tuple[str, tuple[str, ...]]:
     Returns:
         The masked text and the kinds found, sorted. A link's words stay, its address goes.
     """
-    if not _MAYBE.search(text):
-        return text, ()
     kinds: set[str] = set()
     before = None
     while text != before:  # what stood beside a mask may now show itself
         before = text
+        hinted = {kind for kind, hint in _HINTS.items() if hint.search(text)}
         for kind, pattern in CONTACTS:
+            if kind not in hinted:
+                continue
             for start, end in reversed([part(match) for match in pattern.finditer(text)]):
                 text = f"{text[:start]}[{kind.upper()}]{text[end:]}"
                 kinds.add(kind)

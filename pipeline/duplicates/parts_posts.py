@@ -34,7 +34,7 @@ _RANKED: schema.Schema = {
     "row": pl.UInt32(),
     "post_id": pl.String(),
     "subreddit": pl.String(),
-    "created_utc": pl.Datetime("us", "UTC"),
+    "created_utc": schema.TIME,
     "author_hash": pl.String(),
     "title": pl.String(),
     "words": pl.String(),

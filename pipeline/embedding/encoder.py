@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 BUNDLED = "minilm-package"
 _BATCH = 32
 _TRIAL = 64  # texts that each way of computing is timed on
+_GLANCE = 4  # texts that show a way that is far slower
+_FAR = 2.0  # times as long
 
 
 class Encoder:
@@ -79,13 +81,21 @@ class Encoder:
         import torch
 
         half = _load(self.name, model_kwargs={"torch_dtype": torch.bfloat16})
-        seconds = {}
-        for model in (self._exact, half):
-            _encode(model, list(texts[:4]))
-            start = time.perf_counter()
-            _encode(model, list(texts))
-            seconds[model] = time.perf_counter() - start
-        return min(seconds, key=lambda model: seconds[model])
+        for some in (texts[:_GLANCE], texts):
+            exact_s, half_s = (_seconds(model, list(some)) for model in (self._exact, half))
+            if (
+                half_s > _FAR * exact_s
+            ):  # as on a processor without bfloat16
+                break
+        return half if half_s < exact_s else self._exact
+
+
+def _seconds(model: SentenceTransformer, texts: list[str]) -> float:
+    """Return how long a model takes for texts; the first one is done before, to warm up."""
+    _encode(model, texts[:1])
+    start = time.perf_counter()
+    _encode(model, texts)
+    return time.perf_counter() - start
 
 
 def _encode(model: SentenceTransformer, texts: list[str]) -> npt.NDArray[np.float32]:
