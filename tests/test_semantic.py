@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from pipeline.duplicates import semantic
 from pipeline.duplicates.index import neighbours
 from pipeline.duplicates.semantic import Meanings
-from pipeline.embedding import BUNDLED, ERROR, Embedder
+from pipeline.embedding import BUNDLED, ERROR, Embedder, encoder
 from pipeline.errors import BadInputError
 
 
@@ -191,3 +191,27 @@ def test_a_cache_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
 def test_a_model_that_is_not_there_is_refused() -> None:
     with pytest.raises(BadInputError, match=r"^dedup\.embedding_model: './no/model' cannot"):
         Embedder("./no/model", 180)
+
+
+@pytest.mark.parametrize(
+    ("half_s", "tried", "chosen"),
+    [(50.0, [4, 4], "exact"), (1.5, [4, 4, 64, 64], "exact"), (0.5, [4, 4, 64, 64], "half")],
+)
+def test_a_far_slower_way_is_tried_on_few_texts(
+    monkeypatch: pytest.MonkeyPatch, half_s: float, tried: list[int], chosen: str
+) -> None:
+    """On a processor without bfloat16 the whole trial would take a minute."""
+    model = encoder.Encoder(BUNDLED)
+    ways: list[int] = []
+
+    def seconds(way: object, texts: list[str]) -> float:
+        ways.append(len(texts))
+        return 1.0 if way is model._exact else half_s
+
+    monkeypatch.setattr(encoder, "_seconds", seconds)
+    monkeypatch.setattr(encoder, "_encode", lambda way, texts: way)
+    texts = [f"text {k}" for k in range(80)]
+    assert (model.quick(texts) is model._exact) == (chosen == "exact")
+    assert ways == tried
+    model.quick(texts)
+    assert ways == tried

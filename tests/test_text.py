@@ -9,6 +9,7 @@ import pytest
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
+from pipeline.patterns import CONTACTS
 from pipeline.text import clean, clean_all, mask, mask_all
 
 # Format characters that are drawn (signs over Arabic and Syriac numbers), so not invisible.
@@ -177,6 +178,16 @@ def test_masking_twice_is_masking_once(pieces: list[str]) -> None:
     masked, kinds = mask("".join(pieces))
     assert mask(masked) == (masked, ())
     assert list(kinds) == sorted(set(kinds))
+
+
+@pytest.mark.parametrize("number", range(len(CONTACTS)))
+@given(data=st.data())
+def test_no_pattern_finds_anything_in_a_masked_text(number: int, data: st.DataObject) -> None:
+    """So no kind is left out for want of its hint."""
+    _, pattern = CONTACTS[number]
+    text = data.draw(st.from_regex(pattern))
+    masked, _ = mask(text)
+    assert not pattern.search(masked)
 
 
 @given(st.text())

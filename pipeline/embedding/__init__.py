@@ -28,7 +28,7 @@ ERROR = 0.01
 
 Way = Literal["quick", "exact"]
 
-encoder = lru_cache(maxsize=2)(Encoder)
+_loaded = lru_cache(maxsize=2)(Encoder)
 """One model a process, which partitions share."""
 
 _CHUNK = 512  # texts between two writes to the cache
@@ -54,7 +54,7 @@ class Embedder:
     def __init__(
         self, model: str, window_words: int, cache: Path | None = None, engine: Engine = LOCAL
     ) -> None:
-        self._encoder = encoder(model)
+        self._encoder = _loaded(model)
         self._engine = engine
         self._window = window_words
         self._cache = VectorCache(cache / "embeddings.sqlite") if cache else None
@@ -117,7 +117,7 @@ def embedder_of(
 
 def _encoded(texts: Sequence[str], model: str, window: int, way: Way) -> tuple[list[Vector], int]:
     """Return the vector of each text, and the number of windows."""
-    known = encoder(model)
+    known = _loaded(model)
     windows = [_windows(text, window) for text in texts]
     every = [each for some in windows for each in some]
     if way == "quick":

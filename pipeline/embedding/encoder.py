@@ -83,9 +83,7 @@ class Encoder:
         half = _load(self.name, model_kwargs={"torch_dtype": torch.bfloat16})
         for some in (texts[:_GLANCE], texts):
             exact_s, half_s = (_seconds(model, list(some)) for model in (self._exact, half))
-            if (
-                half_s > _FAR * exact_s
-            ):  # as on a processor without bfloat16
+            if half_s > _FAR * exact_s:  # as on a processor without bfloat16
                 break
         return half if half_s < exact_s else self._exact
 
