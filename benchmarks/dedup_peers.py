@@ -7,7 +7,7 @@ import itertools
 import json
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -114,7 +114,7 @@ class Comparison:
             f"{self._truth_s:.0f} s; vectors in {embed_s:.0f} s (in nobody's seconds)",
             flush=True,
         )
-        tools = {
+        tools: dict[str, Callable[[], _Tool]] = {
             "ours, words and stories": lambda: self._ours(),
             "ours, all": lambda: self._ours("--cache", str(self._cache)),
             f"MinHashLSH {config.jaccard}": lambda: self._peer("minhash", config.jaccard),

@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -52,7 +53,7 @@ class Fit:
     checked: dict[int, float]
     far: float
 
-    def at(self, posts: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    def at(self, posts: npt.NDArray[np.floating[Any]]) -> npt.NDArray[np.floating[Any]]:
         """Return what it says of numbers of posts."""
         return self.fixed + self.each * posts
 
