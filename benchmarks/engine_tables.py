@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import statistics
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from benchmarks import engine_growth
 from benchmarks.engine_work import STAGES
 
 MOST_OVERHEAD = 0.25  # of Ray, on a whole job with embeddings
@@ -50,7 +52,41 @@ class Run:
         )
 
 
-def overhead_table(runs: list[Run]) -> list[str]:
+def tables(runs: Sequence[Run], check: int) -> list[str]:
+    """Return what was found, in Markdown; the `check` largest sizes are not fitted on."""
+    lines = _overhead([run for run in runs if run.kind == "stages"])
+    if grown := [run for run in runs if run.kind == "growth"]:
+        lines += [*_growth(grown), "", *engine_growth.table(fits(runs, check))]
+    return lines
+
+
+def fits(runs: Sequence[Run], check: int) -> list[engine_growth.Fit]:
+    """Return each measure of each engine as a function of the number of posts."""
+    points: dict[tuple[str, str], dict[int, list[float]]] = {}
+    for run in runs:
+        if run.kind == "growth":
+            for measure, value in _measures(run).items():
+                place = points.setdefault((run.engine, measure), {})
+                place.setdefault(run.posts, []).append(value)
+    return [
+        engine_growth.fitted(
+            engine, measure, {size: statistics.median(v) for size, v in found.items()}, check
+        )
+        for (engine, measure), found in points.items()
+        if len(found) >= check + engine_growth.LEAST_POINTS
+    ]
+
+
+def _measures(run: Run) -> dict[str, float]:
+    return {
+        "seconds": run.seconds["all"],
+        "CPU s": run.cpu_s,
+        "memory of all, MB": run.peak_mb,
+        "memory of the driver, MB": run.driver_mb,
+    } | {f"{stage}, seconds": run.seconds[stage] for stage in STAGES}
+
+
+def _overhead(runs: list[Run]) -> list[str]:
     """Return what Ray adds to whole builds, in Markdown."""
     columns = ("start", *STAGES, "all")
     lines = []
@@ -87,7 +123,7 @@ def overhead_table(runs: list[Run]) -> list[str]:
     return lines
 
 
-def growth_table(runs: list[Run]) -> list[str]:
+def _growth(runs: list[Run]) -> list[str]:
     """Return the builds of growing dumps, in Markdown."""
     columns = ("start", *STAGES, "all")
     names = ("posts", "engine", *columns, "CPU s", "MB, all processes", "driver, MB", "load")

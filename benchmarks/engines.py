@@ -17,7 +17,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -29,8 +28,8 @@ from typing import Any
 
 from benchmarks import engine_growth
 from benchmarks.engine_posts import write
-from benchmarks.engine_tables import Run, growth_table, overhead_table
-from benchmarks.engine_work import BUILD, ENGINES, STAGES, processors, read
+from benchmarks.engine_tables import Run, fits, tables
+from benchmarks.engine_work import BUILD, ENGINES, processors, read
 from benchmarks.watch import Watch
 
 
@@ -68,7 +67,7 @@ def main() -> None:
             for size in sorted(chosen.sizes):
                 bench.builds("growth", dump, 0, size)
     bench.write()
-    print("\n".join(bench.table()))
+    print("\n".join(tables(bench.runs, chosen.check)))
 
 
 class Bench:
@@ -79,9 +78,7 @@ class Bench:
         self.tasks: dict[str, Any] = {}
         self.runs: list[Run] = []
         if chosen.again:
-            earlier = json.loads(chosen.again.read_text(encoding="utf-8"))
-            self.tasks = earlier["tasks"]
-            self.runs = [Run(**run) for run in earlier["runs"]]
+            self.tasks, self.runs = load(chosen.again)
 
     def builds(self, kind: str, source: Path, pool: int, limit: int) -> None:
         """Build in one process and on Ray, in turn; write down what is known."""
@@ -115,49 +112,23 @@ class Bench:
                 "posts": "real, varied" if chosen.posts else "invented",
                 "tasks": self.tasks,
                 "runs": [asdict(run) for run in self.runs],
-                "growth": [asdict(fit) for fit in self._fits()],
+                "growth": [asdict(fit) for fit in fits(self.runs, chosen.check)],
             }
             chosen.json.parent.mkdir(parents=True, exist_ok=True)
             chosen.json.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
         if chosen.table:
             chosen.table.parent.mkdir(parents=True, exist_ok=True)
-            chosen.table.write_text("\n".join(self.table()) + "\n", encoding="utf-8")
-        if chosen.figure and (fits := self._fits()):
+            text = "\n".join(tables(self.runs, chosen.check)) + "\n"
+            chosen.table.write_text(text, encoding="utf-8")
+        if chosen.figure and (found := fits(self.runs, chosen.check)):
             chosen.figure.parent.mkdir(parents=True, exist_ok=True)
-            engine_growth.draw(fits, chosen.figure)
-
-    def table(self) -> list[str]:
-        """Return what was found, in Markdown."""
-        lines = overhead_table([run for run in self.runs if run.kind == "stages"])
-        grown = [run for run in self.runs if run.kind == "growth"]
-        if grown:
-            lines += [*growth_table(grown), "", *engine_growth.table(self._fits())]
-        return lines
-
-    def _fits(self) -> list[engine_growth.Fit]:
-        points: dict[tuple[str, str], dict[int, list[float]]] = {}
-        for run in self.runs:
-            if run.kind == "growth":
-                for measure, value in _measures(run).items():
-                    place = points.setdefault((run.engine, measure), {})
-                    place.setdefault(run.posts, []).append(value)
-        check = self._chosen.check
-        return [
-            engine_growth.fitted(
-                engine, measure, {size: statistics.median(v) for size, v in found.items()}, check
-            )
-            for (engine, measure), found in points.items()
-            if len(found) >= check + engine_growth.LEAST_POINTS
-        ]
+            engine_growth.draw(found, chosen.figure)
 
 
-def _measures(run: Run) -> dict[str, float]:
-    return {
-        "seconds": run.seconds["all"],
-        "CPU s": run.cpu_s,
-        "memory of all, MB": run.peak_mb,
-        "memory of the driver, MB": run.driver_mb,
-    } | {f"{stage}, seconds": run.seconds[stage] for stage in STAGES}
+def load(path: Path) -> tuple[dict[str, Any], list[Run]]:
+    """Return the tasks and runs that an earlier command wrote down."""
+    earlier = json.loads(path.read_text(encoding="utf-8"))
+    return earlier["tasks"], [Run(**run) for run in earlier["runs"]]
 
 
 def machine() -> dict[str, Any]:

@@ -32,6 +32,7 @@ from benchmarks.results import Job, Table, Tool
 from pipeline import schema
 
 OURS = "ours"
+FIRST = "deduplicate a dump"
 AGAIN = "deduplicate a dump, vectors known"
 OTHERWISE = "deduplicate its texts, other threshold"
 BYTES_A_LINE = "bytes a line"
@@ -153,9 +154,7 @@ def _whole(settings: Settings, posts: pl.DataFrame) -> tuple[list[Job], Path]:
             say("all posts; their vectors take most of an hour for a real dump")
             first = dedup_whole.first_time(place, cache)
             say(f"all posts, the first time: {first.seconds:.0f} s, {first.peak_mb:,.0f} MB")
-            jobs.append(
-                Job("deduplicate a dump", posts.height, "posts", results.tool(OURS, [first]))
-            )
+            jobs.append(Job(FIRST, posts.height, "posts", results.tool(OURS, [first])))
         again, others = dedup_whole.known(place, cache, settings.runs)
         for name, runs in ((AGAIN, again), (OTHERWISE, others)):
             jobs.append(Job(name, posts.height, "posts", results.tool(OURS, runs)))

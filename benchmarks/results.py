@@ -25,6 +25,11 @@ FOLDER = ROOT / "benchmarks" / "results"
 WIDE = 0.2
 """Least and most further apart than this share of the median: a wide spread."""
 Cell = str | float | int | None
+_SPEEDS = {
+    "AVX2": {"avx2"},
+    "AVX-512": {"avx512f"},
+    "bfloat16": {"avx512_bf16", "amx_bf16", "bf16"},
+}
 
 
 @dataclass(frozen=True)
@@ -164,14 +169,16 @@ def today() -> str:
 
 
 def machine() -> str:
-    """Return the processor, how many of its cores may be used, and the memory."""
-    cpu = platform.processor() or platform.machine()
+    """Return the processor with what it has for vectors, its usable cores, and the memory."""
+    cpu, flags = platform.processor() or platform.machine(), ""
     info = Path("/proc/cpuinfo")
     if info.exists():
-        names = [line for line in info.read_text().splitlines() if line.startswith("model name")]
-        cpu = names[0].partition(":")[2].strip() if names else cpu
+        told = dict(line.split("\t", 1) for line in info.read_text().splitlines() if "\t" in line)
+        cpu = told.get("model name", cpu).strip(": \t")
+        has = set(told.get("flags", "").split())
+        flags = "".join(f", {name}" for name, any_of in _SPEEDS.items() if has & any_of)
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9
-    return f"{len(os.sched_getaffinity(0))} cores of {cpu}, {memory:.0f} GB"
+    return f"{len(os.sched_getaffinity(0))} cores of {cpu}{flags}, {memory:.0f} GB"
 
 
 def versions(names: Sequence[str], others: Mapping[str, str]) -> dict[str, str]:

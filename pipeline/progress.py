@@ -13,6 +13,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemaini
 from rich.progress import Progress as RichProgress
 
 _SECONDS_BETWEEN_LINES = 20.0
+_SECONDS_BETWEEN_DRAWINGS = 0.1  # of a bar for many items; each one costs as much as reading a post
+_FEW = 1_000
 _running: list[str] = []
 
 
@@ -35,9 +37,12 @@ class Task:
         self.note = note
         if self.silent:
             return
+        passed = time.monotonic() - self._shown
         if self._bar is not None:
-            self._bar.update(self._bar.task_ids[0], completed=self.done, note=note)
-        elif (passed := time.monotonic() - self._shown) >= _SECONDS_BETWEEN_LINES:
+            if passed >= _SECONDS_BETWEEN_DRAWINGS or 0 < self.total <= _FEW:
+                self._bar.update(self._bar.task_ids[0], completed=self.done, note=note)
+                self._shown = time.monotonic()
+        elif passed >= _SECONDS_BETWEEN_LINES:
             known = f" of {self.total:,}" if self.total else ""
             parts = [f"{self.done:,}{known}", note, self._left(passed)]
             print(f"    {self.label}: {', '.join(filter(None, parts))}", flush=True)

@@ -24,6 +24,10 @@ from pipeline.paths import ROOT
 from tests.hub_world import CONSENT, HubWorld, write_config
 from tests.loopback import ChatServer, chat_server
 from tests.loopback_hub import loopback_hub
+from tests.loopback_reddit import RedditServer, reddit_server
+from tests.reddit_world import World as SweepWorld
+from tests.reddit_world import reddit_world as sweep_world
+from tests.trace_world import finished
 
 if TYPE_CHECKING:
     import httpx
@@ -168,6 +172,32 @@ def hub_world(released: Path, tmp_path: Path) -> Iterator[HubWorld]:
     config = write_config(DEMO, tmp_path / "publish.toml", places | CONSENT)
     with loopback_hub() as hub:
         yield HubWorld(hub, config, tmp_path, SECRET)
+
+
+@pytest.fixture(scope="module")
+def shelf(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder in which the first test of a file that needs a finished build leaves it."""
+    return tmp_path_factory.mktemp("finished")
+
+
+@pytest.fixture
+def built(world: Callable[..., Config], shelf: Path) -> Config:
+    """A finished build of the tiny world, which a test may spoil."""
+    return finished(world(), shelf)
+
+
+@pytest.fixture
+def reddit() -> Iterator[RedditServer]:
+    with reddit_server() as running:
+        yield running
+
+
+@pytest.fixture
+def reddit_world(
+    reddit: RedditServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> SweepWorld:
+    """Return a function that gives a configuration for the loopback Reddit, with keys changed."""
+    return sweep_world(reddit, tmp_path, monkeypatch)
 
 
 @pytest.fixture(scope="session")

