@@ -22,6 +22,8 @@ from benchmarks import (
 )
 from benchmarks.parts import FIRST
 from benchmarks.results import Job, Part, Table, Taken, Tool
+from pipeline.config_file import load
+from pipeline.estimate import whole
 from pipeline.paths import ROOT
 
 
@@ -61,6 +63,11 @@ def test_the_committed_report_is_what_the_committed_figures_give() -> None:
 def test_the_committed_figures_of_scale_are_what_plan_and_figures_give() -> None:
     wanted = scale.text(scale.planned(), results.load())
     assert scale.OUT.read_text(encoding="utf-8") == wanted, "run `python -m benchmarks.scale`"
+
+
+def test_the_cap_of_paper_size_is_above_what_plan_says_it_may_cost_at_most() -> None:
+    most = whole(scale.planned()).configured_micro / 1e6
+    assert 0.8 * load(scale.PAPER).budget.cap_usd < most < load(scale.PAPER).budget.cap_usd
 
 
 def test_rates_are_multiplied_and_what_was_not_run_is_said() -> None:
