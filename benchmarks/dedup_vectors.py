@@ -98,7 +98,7 @@ def embed(texts: Sequence[str], runs: int = 1) -> Figures:
     with tempfile.TemporaryDirectory() as folder:
         place = Path(folder) / "texts.json"
         place.write_text(json.dumps(list(texts)), encoding="utf-8")
-        windows = len(_windows(texts))
+        windows = len(windows_of(texts))
         print(f"embed: {len(texts)} texts, {windows} windows of {_WINDOW} words", flush=True)
         for _ in range(runs):  # by turns: what else the machine does meets them all alike
             for name in WAYS:
@@ -117,7 +117,8 @@ def embed(texts: Sequence[str], runs: int = 1) -> Figures:
     return figures
 
 
-def _windows(texts: Sequence[str]) -> list[str]:
+def windows_of(texts: Sequence[str]) -> list[str]:
+    """Return the texts in windows, as `Embedder` cuts them."""
     return [
         " ".join(words[k : k + _WINDOW])
         for words in (text.split() for text in texts)
@@ -135,7 +136,7 @@ def main() -> None:
     plain = (
         SentenceTransformer(str(Path(get_model_path())), device="cpu") if "plain" in name else None
     )
-    given = texts if name == PLAIN else _windows(texts)
+    given = texts if name == PLAIN else windows_of(texts)
     with tempfile.TemporaryDirectory() as folder:
         embedder = Embedder(BUNDLED, _WINDOW, Path(folder))
         if plain:

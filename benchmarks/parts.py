@@ -24,12 +24,14 @@ from benchmarks import (
     dedup_run,
     dedup_vectors,
     dedup_whole,
+    embed_backends,
     peers,
     read,
     results,
 )
 from benchmarks.results import Job, Table, Tool
 from pipeline import schema
+from pipeline.embedding import ERROR
 
 OURS = "ours"
 FIRST = "deduplicate a dump"
@@ -231,7 +233,25 @@ def embed_part(settings: Settings) -> Found:
         rows.append((size, figures["windows"], round(rate, 2), round(error, 5)))
     columns = ("texts", "windows", "texts a second, exact vectors", "most error of quick cosines")
     title = "Exact vectors decide on pairs near the threshold; few are needed"
-    return Found(tuple(jobs), (Table(title, columns, tuple(rows)),), posts=kind)
+    tables = (Table(title, columns, tuple(rows)), _backends(texts, settings.runs))
+    return Found(tuple(jobs), tables, (peers.BACKENDS,), kind)
+
+
+def _backends(texts: Sequence[str], runs: int) -> Table:
+    """Return what each way of running the model takes for the windows of texts."""
+    found, errors = embed_backends.measure(texts, runs)
+    rows = []
+    for name, taken in found.items():
+        tool = results.tool(name, taken)
+        each = taken[0].found["windows"] / tool.seconds
+        good = "yes" if errors[name] <= ERROR else "no"
+        rows.append((name, round(each, 1), round(tool.peak_mb), round(errors[name], 4), good))
+    title = (
+        "Ways of running the model. Good enough: no cosine is off by more than "
+        f"{ERROR}, so that candidates are the same; ours takes the quicker of torch's two"
+    )
+    columns = ("way", "windows a second", "memory, MB", "most error of cosines", "good enough")
+    return Table(title, columns, tuple(rows))
 
 
 def _posts(settings: Settings) -> tuple[pl.DataFrame, str]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import sysconfig
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,6 +27,7 @@ class Peer:
         extras: Extras of these packages, by package.
         others: What else they need, as given to pip.
         variable: Environment variable that may name a Python that has them.
+        over_ours: The packages of this environment are there too.
     """
 
     name: str
@@ -33,6 +35,7 @@ class Peer:
     extras: tuple[tuple[str, str], ...] = ()
     others: tuple[str, ...] = ()
     variable: str = ""
+    over_ours: bool = False
 
     @property
     def home(self) -> Path:
@@ -64,12 +67,21 @@ class Peer:
         said = ", ".join(f"{name} {number}" for name, number in self.versions.items())
         print(f"installing {said} into {self.home.relative_to(ROOT)}", flush=True)
         subprocess.run([sys.executable, "-m", "venv", "--clear", self.home], check=True)
+        if self.over_ours:
+            (place,) = self.home.glob("lib/python*/site-packages")
+            (place / "ours.pth").write_text(sysconfig.get_path("purelib") + "\n", encoding="utf-8")
         options = ["--quiet", "--quiet", "--disable-pip-version-check"]
         subprocess.run([python, "-m", "pip", "install", *options, *self.wanted], check=True)
         done.touch()
         return str(python)
 
 
+BACKENDS = Peer(
+    "backends",
+    {"openvino": "2026.4.1", "nncf": "3.4.0", "onnxruntime": "1.31.1"},
+    others=("onnx==1.23.2", "onnxscript==0.7.2"),
+    over_ours=True,
+)
 CURATOR = Peer("curator", {"bespokelabs-curator": "0.1.31"})
 # What its MinHash needs and does not declare; xxhash 4 hashes bytes alone, and it gives text.
 DATATROVE = Peer(
