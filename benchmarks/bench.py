@@ -20,20 +20,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 from benchmarks import report, results, scale
-from benchmarks.parts import (
-    Found,
-    Settings,
-    SkippedError,
-    dedup_part,
-    embed_part,
-    growth_part,
-    read_part,
-)
+from benchmarks.parts import Found, Settings, SkippedError, embed_part, read_part
+from benchmarks.parts_dedup import dedup_part, dump_part, growth_part
 from benchmarks.parts_models import build_part, calls_part, evaluator_part
 from pipeline.paths import ROOT
 
 PARTS: dict[str, Callable[[Settings], Found]] = {
     "read": read_part,
+    "dump": dump_part,
     "dedup": dedup_part,
     "growth": growth_part,
     "embed": embed_part,
@@ -43,6 +37,7 @@ PARTS: dict[str, Callable[[Settings], Found]] = {
 }
 _PACKAGES = {
     "read": ("polars", "msgspec", "zstandard"),
+    "dump": ("polars", "numpy", "scipy", "faiss-cpu", "torch"),
     "dedup": ("polars", "numpy", "scipy", "faiss-cpu"),
     "growth": ("polars", "numpy", "scipy"),
     "embed": ("torch", "sentence-transformers"),
@@ -53,6 +48,7 @@ _PACKAGES = {
 QUICK = ROOT / "build" / "bench-quick"
 _POSTS = ROOT / "build" / "bench-posts"
 _MOST_MINUTES = 180
+_OF_POSTS = ("dump", "dedup", "growth", "embed")
 _SKIPPED = 4  # status of a part that needs what was not given
 
 
@@ -155,7 +151,7 @@ def _one(arguments: argparse.Namespace, folder: Path) -> None:
     dump = posts = None
     if arguments.posts:
         dump = arguments.posts.resolve()
-        posts = _ingested(dump) if arguments.part in ("dedup", "growth", "embed") else None
+        posts = _ingested(dump) if arguments.part in _OF_POSTS else None
     settings = Settings(dump, posts, arguments.runs, arguments.quick, arguments.cache)
     try:
         _run(arguments.part, settings, folder)

@@ -71,10 +71,9 @@ class _Large:
 class Bench:
     """The measurements of one command; they share a folder and the large ledger."""
 
-    def __init__(self, folder: Path, arguments: argparse.Namespace) -> None:
-        self._folder, self._runs = folder, arguments.runs
-        self._latency_s = arguments.latency_ms / 1000
-        self._calls: int | None = arguments.calls
+    def __init__(self, folder: Path, runs: int, latency_s: float, calls: int | None = None) -> None:
+        self._folder, self._runs, self._latency_s = folder, runs, latency_s
+        self._calls = calls  # instead of each measurement's own number
         self._ledgers = 0
 
     def throughput(self) -> Figures:
@@ -228,7 +227,8 @@ def main() -> None:
     figures: Figures = {"machine": machine(), "latency_ms": arguments.latency_ms}
     print(", ".join(f"{name} {value}" for name, value in figures["machine"].items()), flush=True)
     with tempfile.TemporaryDirectory() as folder:
-        bench = Bench(Path(folder), arguments)
+        latency_s = arguments.latency_ms / 1000
+        bench = Bench(Path(folder), arguments.runs, latency_s, arguments.calls)
         for name in names if arguments.what == "all" else (arguments.what,):
             measure: Callable[[], Figures] = getattr(bench, name)
             figures[name] = measure()

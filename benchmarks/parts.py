@@ -18,12 +18,10 @@ import polars as pl
 import zstandard
 
 from benchmarks import (
-    dedup,
     dedup_peers,
     dedup_posts,
     dedup_run,
     dedup_vectors,
-    dedup_whole,
     embed_backends,
     peers,
     read,
@@ -34,9 +32,6 @@ from pipeline import schema
 from pipeline.embedding import ERROR
 
 OURS = "ours"
-FIRST = "deduplicate a dump"
-AGAIN = "deduplicate a dump, vectors known"
-OTHERWISE = "deduplicate its texts, other threshold"
 BYTES_A_LINE = "bytes a line"
 _NAMES = {"duckdb": "zstd -dc, DuckDB", "datatrove": "datatrove's reader"}
 
@@ -118,113 +113,16 @@ def _steps(found: dict[str, list[dedup_run.Run]]) -> Table:
     return Table("CPU seconds of our reading, by step, medians", ("step", "CPU s"), rows)
 
 
-def dedup_part(settings: Settings) -> Found:
-    """Remove near-duplicates, beside MinHash by datasketch and datatrove, and semhash."""
-    limits = (500, 1_000) if settings.quick else (10_000, 30_000, 0)
-    posts, kind = _posts(settings)
-    jobs, cache = _whole(settings, posts)
-    tables, last = [], 0
-    for limit in limits:
-        some = dedup_peers.compared_posts(posts, limit)
-        if some.height == last:
-            continue
-        last = some.height
-        with tempfile.TemporaryDirectory() as folder:
-            comparison = dedup_peers.Comparison(some, Path(folder), cache)
-            figures = comparison.run(settings.runs)
-        tools = {name: _tool(name, each["runs"]) for name, each in figures["tools"].items()}
-        ours, all_of_ours, *others = tools.values()
-        words = tuple(tool for tool in others if "semhash" not in tool.name)
-        meanings = tuple(tool for tool in others if "semhash" in tool.name)
-        size = some.height
-        jobs += [
-            Job("near-duplicates by words", size, "posts", ours, words),
-            Job("near-duplicates by words and meanings", size, "posts", all_of_ours, meanings),
-        ]
-        tables = [_quality(figures)]
-    return Found(tuple(jobs), tuple(tables), (peers.DEDUP, peers.DATATROVE), kind)
-
-
-def _whole(settings: Settings, posts: pl.DataFrame) -> tuple[list[Job], Path]:
-    """Return what all posts take end to end, and the folder of their vectors."""
-    jobs, cache = [], settings.cache or dedup.CACHE
-    posts = posts.head(1_000) if settings.quick else posts
-    with tempfile.TemporaryDirectory() as folder:
-        place = Path(folder, "posts.parquet")
-        posts.write_parquet(place)
-        if settings.cache is None:
-            say("all posts; their vectors take most of an hour for a real dump")
-            first = dedup_whole.first_time(place, cache)
-            say(f"all posts, the first time: {first.seconds:.0f} s, {first.peak_mb:,.0f} MB")
-            jobs.append(Job(FIRST, posts.height, "posts", results.tool(OURS, [first])))
-        again, others = dedup_whole.known(place, cache, settings.runs)
-        for name, runs in ((AGAIN, again), (OTHERWISE, others)):
-            jobs.append(Job(name, posts.height, "posts", results.tool(OURS, runs)))
-            say(f"{name}: {jobs[-1].ours.seconds:.1f} s")
-    return jobs, cache
-
-
-def _quality(figures: dict[str, Any]) -> Table:
-    truth = figures["truth"]
-    title = (
-        f"What is found among {figures['posts']:,} posts with {truth['pairs']:,} true pairs (words "
-        f"alike by exact comparison of all), {truth['equal']:,} of them with one body. Reversed: "
-        "removals that change if the rows come in the other order. Same and different: of labelled "
-        "pairs that are one story or are not, how many are brought together. Vectors are known"
-    )
-    columns = ("tool", "removed", "one body found", "true pairs found", "reversed")
-    rows = []
-    for name, each in figures["tools"].items():
-        same, different = each["labelled_same"], each["labelled_different"]
-        shares = [_percent(each[key]) for key in ("recall_equal", "recall")]
-        labels = [f"{hit} of {of}" for hit, of in (same, different)]
-        rows.append((name, each["removed"], *shares, each["other_if_reversed"], *labels))
-    return Table(title, (*columns, "same", "different"), tuple(rows))
-
-
-def growth_part(settings: Settings) -> Found:
-    """Near-duplicates among up to a million posts, by words."""
-    sizes = (1_000, 3_000) if settings.quick else dedup.SIZES
-    seed = dedup_posts.number_of("dedup")
-    jobs = []
-    with tempfile.TemporaryDirectory() as name:
-        raw, done, out = (Path(name) / f"{each}.parquet" for each in ("raw", "text", "out"))
-        say(f"writing {sizes[-1]:,} posts")
-        dedup_posts.write(raw, sizes[-1], dedup_posts.Source.of(settings.posts, seed), seed)
-        text = dedup_run.run("text", str(raw), str(done))
-        say(f"their text: {text.seconds:.0f} s")
-        for size in sizes:
-            runs = []
-            for turn in range(settings.runs):
-                runs.append(dedup_run.run("find", str(done), str(out), f"--first={size}"))
-                say(f"{size:,} posts, run {turn + 1}: {runs[-1].seconds:.1f} s")
-            tool = results.tool(OURS, runs)
-            jobs.append(Job("near-duplicates of many posts", size, "posts", tool))
-    first, last = jobs[0], jobs[-1]
-    rows = []
-    for what, pick in (("time", "seconds"), ("CPU time", "cpu_s")):
-        each = [1e6 * getattr(job.ours, pick) / job.size for job in (first, last)]
-        rows.append((what, round(each[0], 1), round(each[1], 1), round(each[1] / each[0], 3)))
-    cleaning = 1e6 * text.seconds / sizes[-1]
-    title = (
-        f"Microseconds a post among {first.size:,} and among {last.size:,} posts, and how they "
-        f"grow; cleaning their text, once, is {cleaning:.0f} more"
-    )
-    table = Table(title, ("what", "of the fewest", "of the most", "times"), tuple(rows))
-    kind = "variations of real ones" if settings.posts else "variations of invented ones"
-    return Found(tuple(jobs), (table,), posts=kind)
-
-
 def embed_part(settings: Settings) -> Found:
     """Vectors of whole texts, beside the library's own `encode`."""
     sizes = (8, 16) if settings.quick else (128, 512)
-    posts, kind = _posts(settings)
+    posts, kind = posts_of(settings)
     every = dedup_peers.compared_posts(posts, 4 * sizes[-1])
     jobs, rows = [], []
     for size in sizes:
         texts = every["text"].gather_every(every.height // size).head(size).to_list()
         figures = dedup_vectors.embed(texts, settings.runs)
-        ways = {name: _tool(name, runs) for name, runs in figures["ways"].items()}
+        ways = {name: tool_of(name, runs) for name, runs in figures["ways"].items()}
         ours = Tool(f"{OURS}, quick", ways[dedup_vectors.QUICK].runs)
         others = tuple(ways[name] for name in (dedup_vectors.WINDOWS, dedup_vectors.PLAIN))
         jobs.append(Job("vectors of texts", size, "texts", ours, others))
@@ -254,7 +152,7 @@ def _backends(texts: Sequence[str], runs: int) -> Table:
     return Table(title, columns, tuple(rows))
 
 
-def _posts(settings: Settings) -> tuple[pl.DataFrame, str]:
+def posts_of(settings: Settings) -> tuple[pl.DataFrame, str]:
     """Return posts, rows of schema.POSTS, and whether they are real."""
     if settings.posts:
         return pl.read_parquet(settings.posts, columns=list(schema.POSTS)), "real"
@@ -265,12 +163,9 @@ def _posts(settings: Settings) -> tuple[pl.DataFrame, str]:
     return chunks.select(schema.POSTS.keys()), "invented"
 
 
-def _tool(name: str, runs: Sequence[dict[str, Any]]) -> Tool:
+def tool_of(name: str, runs: Sequence[dict[str, Any]]) -> Tool:
+    """Return a tool from runs as a benchmark's own process prints them."""
     return results.tool(name, [dedup_run.Run(**run) for run in runs])
-
-
-def _percent(share: float | None) -> str:
-    return "" if share is None else f"{100 * share:.1f} %"
 
 
 def _ours(tool: Tool) -> Tool:

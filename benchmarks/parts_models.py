@@ -11,12 +11,23 @@ from pathlib import Path
 
 import polars as pl
 
-from benchmarks import client, curator, evaluator, peers, results
+from benchmarks import calls, client, curator, evaluator, peers, results
 from benchmarks.chat_server import chat_server
 from benchmarks.parts import OURS, Found, Settings, say
-from benchmarks.results import Job, Table, Taken, Tool
+from benchmarks.results import Cell, Job, Table, Taken, Tool
 from pipeline.paths import ROOT
 
+PER_SECOND = "requests a second"
+NO_LIMIT = "ours, no limit, 64 in flight"
+RATES = {
+    "layer at 250/s": "ours, limit of 250 a second",
+    "layer at 500/s": "ours, limit of 500 a second",
+    "layer": NO_LIMIT,
+    "sdk": "openai SDK alone, as its documents show it",
+    "sdk-aiohttp": "openai SDK alone, by aiohttp",
+    "sdk-post": "openai SDK alone, by aiohttp and the call that ours makes",
+}
+"""What `benchmarks.calls throughput` measures, and what the report calls it."""
 _LATENCY_S = 0.02
 
 
@@ -65,11 +76,27 @@ def calls_part(settings: Settings) -> Found:
             again.append(client.run("layer", server.base_url, large, option))
             say(f"{large:,} calls: {many[-1].seconds:.1f} s, again {again[-1].seconds:.2f} s")
         size_mb = (folder / "large-0.sqlite").stat().st_size / 1e6
+        bench = calls.Bench(folder, settings.runs, _LATENCY_S, 100 if settings.quick else None)
+        table_of_rates = rates(bench.throughput())
     jobs.append(Job("calls to a model, many", large, "calls", _clients(OURS, many)))
     jobs.append(Job("the same calls from the ledger", large, "calls", _clients(OURS, again)))
     row = (large, round(size_mb, 1), round(1e6 * size_mb / large))
     table = Table("The ledger's file", ("calls", "MB", "bytes a call"), (row,))
-    return Found(tuple(jobs), (table,), (peers.CURATOR,))
+    return Found(tuple(jobs), (table, table_of_rates), (peers.CURATOR,))
+
+
+def rates(figures: calls.Figures) -> Table:
+    """Return how near the layer comes to its limits, and what it adds to the SDK alone."""
+    rows: list[tuple[Cell, ...]] = []
+    for name, about in RATES.items():
+        rate, cpu_ms = (figures[name][key] for key in ("steady_per_s", "client_cpu_ms_a_call"))
+        share = figures[name].get("share_of_ceiling")
+        ends = (round(least, 1) for least in (min(rate["runs"]), max(rate["runs"])))
+        of_limit = None if share is None else f"{100 * share:.1f} %"
+        rows.append((about, round(rate["median"], 1), *ends, of_limit, round(cpu_ms["median"], 2)))
+    columns = (PER_SECOND, "least", "most", "of the limit", "CPU a call, ms")
+    title = "Requests as they arrive at the server, without the first and last tenth; medians"
+    return Table(title, ("client", *columns), tuple(rows))
 
 
 def _clients(name: str, runs: Sequence[client.Run]) -> Tool:

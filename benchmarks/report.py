@@ -16,6 +16,7 @@ from pipeline.paths import ROOT
 RESULTS = ROOT / "benchmarks" / "RESULTS.md"
 PARTS = {
     "read": "a dump into posts",
+    "dump": "near-duplicates of a dump, end to end",
     "dedup": "near-duplicates, beside other tools",
     "growth": "near-duplicates, many posts",
     "embed": "vectors of texts",

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from benchmarks import results
 from benchmarks.parts import BYTES_A_LINE
+from benchmarks.parts_models import NO_LIMIT, PER_SECOND
 from benchmarks.report import cell, number
 from benchmarks.results import Job, Part
 from pipeline.config_file import load
@@ -49,7 +50,7 @@ _LESS = {"tags": "lines become posts"}  # a job that holds another one
 
 def text(rows: list[Estimate], parts: Mapping[str, Part]) -> str:
     """Return the document."""
-    return "\n".join([_HEAD, _paper(rows), _totals(whole(rows)), _cluster(parts)])
+    return "\n".join([_HEAD, _paper(rows), _totals(whole(rows)), _rate(parts), _cluster(parts)])
 
 
 def _paper(rows: list[Estimate]) -> str:
@@ -78,6 +79,16 @@ def _totals(every: Whole) -> str:
   rounds of batches of up to a day each;
 - {every.ledger_bytes / 1e6:,.0f} MB of disk for the ledger; what posts take stands below.
 """
+
+
+def _rate(parts: Mapping[str, Part]) -> str:
+    for table in parts["calls"].tables if "calls" in parts else ():
+        for row in table.rows:
+            if row[0] == NO_LIMIT:
+                rate = cell(row[table.columns.index(PER_SECOND)])
+                where = parts["calls"].machine
+                return f"The call layer makes {rate} requests a second without a limit ({where}).\n"
+    return "Calls without a limit: not measured: `make bench ONLY=calls`.\n"
 
 
 def _cluster(parts: Mapping[str, Part]) -> str:

@@ -11,8 +11,10 @@ import pytest
 
 from benchmarks import (
     bench,
+    calls,
     engine_tables,
     engines,
+    parts_models,
     peers,
     plots,
     read,
@@ -20,7 +22,7 @@ from benchmarks import (
     results,
     scale,
 )
-from benchmarks.parts import FIRST
+from benchmarks.parts_dedup import FIRST
 from benchmarks.results import Job, Part, Table, Taken, Tool
 from pipeline.config_file import load
 from pipeline.estimate import whole
@@ -82,6 +84,19 @@ def test_rates_are_multiplied_and_what_was_not_run_is_said() -> None:
     assert "0.3 GB for 2,000,000 posts" in said
 
 
+def test_the_rate_of_calls_is_taken_from_the_layers_row() -> None:
+    spread = calls.Spread((90.0, 100.0, 110.0)).figures()
+    each = {"steady_per_s": spread, "client_cpu_ms_a_call": spread}
+    figures = dict.fromkeys(parts_models.RATES, each)
+    figures |= {"layer at 250/s": {**each, "share_of_ceiling": 0.4}}
+    table = parts_models.rates(figures)
+    assert table.rows[0] == ("ours, limit of 250 a second", 100, 90, 110, "40.0 %", 100)
+    assert len(table.rows) == len(parts_models.RATES)
+    said = scale.text([], {"calls": part(tables=(table,))})
+    assert "The call layer makes 100 requests a second without a limit" in said
+    assert "not measured: `make bench ONLY=calls`" in scale.text([], {})
+
+
 def test_the_committed_figures_of_growth_are_there() -> None:
     for name, found in results.load().items():
         if plots.curves(found):
@@ -107,7 +122,7 @@ def test_files_hold_figures_and_no_place_of_this_machine() -> None:
         found = json.loads(text)
         for job in found["jobs"]:
             for runs in (job["ours"], *job["peers"]):
-                few = job["name"] == FIRST  # takes most of an hour
+                few = job["name"] == FIRST  # takes an hour or two
                 assert len(runs["runs"]) >= (1 if few else 3), (place, job["name"])
 
 
@@ -154,7 +169,8 @@ def test_figures_are_drawn_from_two_sizes_and_the_same_again(tmp_path: Path) -> 
 def test_every_part_and_job_is_in_the_report() -> None:
     assert list(bench.PARTS) == list(report.PARTS)
     sources = "".join(
-        (ROOT / "benchmarks" / name).read_text() for name in ("parts.py", "parts_models.py")
+        (ROOT / "benchmarks" / name).read_text()
+        for name in ("parts.py", "parts_dedup.py", "parts_models.py")
     )
     for name in report.BOUNDS:
         assert f'"{name}"' in sources, name
