@@ -12,6 +12,7 @@ import os
 import platform
 import tempfile
 from collections.abc import Callable
+from dataclasses import dataclass, fields
 from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
@@ -37,15 +38,37 @@ _SEED = "dedup"
 Figures = dict[str, Any]
 
 
+@dataclass(frozen=True)
+class Chosen:
+    """What is measured.
+
+    Attributes:
+        posts: Rows of schema.POSTS from `ingest`, or None: then they are invented.
+        sizes: Of growth.
+        limit: Posts of peers; 0 is all.
+        texts: Of embed.
+        rows: Of index.
+        vectors: index: vectors of posts, not random ones.
+        cache: Folder of known vectors.
+    """
+
+    posts: Path | None = None
+    sizes: tuple[int, ...] = SIZES
+    limit: int = 10_000
+    texts: int = 512
+    rows: int = 50_000
+    vectors: bool = False
+    cache: Path = CACHE
+
+
 class Bench:
     """The measurements of one command."""
 
-    def __init__(self, folder: Path, arguments: argparse.Namespace) -> None:
-        self._folder, self._file = folder, arguments.posts
-        self._sizes: tuple[int, ...] = tuple(sorted(arguments.sizes))
-        self._limit, self._texts = arguments.limit, arguments.texts
-        self._cache: Path = arguments.cache
-        self._rows, self._vectors = arguments.rows, arguments.vectors
+    def __init__(self, folder: Path, chosen: Chosen) -> None:
+        self._folder, self._file = folder, chosen.posts
+        self._sizes = tuple(sorted(chosen.sizes))
+        self._limit, self._texts, self._cache = chosen.limit, chosen.texts, chosen.cache
+        self._rows, self._vectors = chosen.rows, chosen.vectors
 
     def lexical(self) -> Figures:
         """Time and memory on the posts themselves, without meanings."""
@@ -185,19 +208,20 @@ def main() -> None:
     parser.add_argument("what", nargs="?", default="all", choices=(*names, "all"))
     parser.add_argument("--posts", type=Path, help="from `ingest`; without it posts are invented")
     parser.add_argument("--json", type=Path, help="write the figures here as well")
-    parser.add_argument("--sizes", type=int, nargs="+", default=SIZES, help="of growth")
-    parser.add_argument("--limit", type=int, default=10_000, help="posts of peers; 0 is all")
-    parser.add_argument("--texts", type=int, default=512, help="of embed")
-    parser.add_argument("--rows", type=int, default=50_000, help="of index")
+    parser.add_argument("--sizes", type=int, nargs="+", default=Chosen.sizes, help="of growth")
+    parser.add_argument("--limit", type=int, default=Chosen.limit, help="posts of peers; 0 is all")
+    parser.add_argument("--texts", type=int, default=Chosen.texts, help="of embed")
+    parser.add_argument("--rows", type=int, default=Chosen.rows, help="of index")
     parser.add_argument(
         "--vectors", action="store_true", help="index: vectors of posts, not random ones"
     )
-    parser.add_argument("--cache", type=Path, default=CACHE, help="folder of known vectors")
+    parser.add_argument("--cache", type=Path, default=Chosen.cache, help="folder of known vectors")
     arguments = parser.parse_args()
+    chosen = Chosen(**{each.name: getattr(arguments, each.name) for each in fields(Chosen)})
     figures: Figures = {"machine": machine()}
     print(", ".join(f"{name} {value}" for name, value in figures["machine"].items()), flush=True)
     with tempfile.TemporaryDirectory() as folder:
-        bench = Bench(Path(folder), arguments)
+        bench = Bench(Path(folder), chosen)
         for name in names if arguments.what == "all" else (arguments.what,):
             measure: Callable[[], Figures] = getattr(bench, name)
             figures[name] = measure()

@@ -68,6 +68,7 @@ def index(name: str, vectors: Vectors) -> Figures:
         "threshold": THRESHOLD,
         "pairs": len(exact),
         "found": hit,
+        "all": len(found),
         "recall": recall,
         "index_s": index_s,
         "exact_s": exact_s,

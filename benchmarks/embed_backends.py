@@ -24,13 +24,17 @@ from benchmarks.dedup_vectors import windows_of
 
 SINGLE = "torch, single precision"
 _BATCH = 32
+_FAR = 4.0  # times as long
 _CALIBRATION = 10  # batches from which int8's ranges are read
 Batch = dict[str, npt.NDArray[np.int64]]
 Way = Callable[[Batch], npt.NDArray[np.float32]]
 
 
 def measure(texts: Sequence[str], runs: int) -> tuple[dict[str, list[Run]], dict[str, float]]:
-    """Return the runs of each way, and the most that a cosine of its vectors is off."""
+    """Return the runs of each way, and the most that a cosine of its vectors is off.
+
+    A way that is far slower than torch in single precision is not run again.
+    """
     found: dict[str, list[Run]] = {name: [] for name in WAYS}
     with tempfile.TemporaryDirectory() as folder:
         place = Path(folder) / "windows.json"
@@ -38,6 +42,8 @@ def measure(texts: Sequence[str], runs: int) -> tuple[dict[str, list[Run]], dict
         python = peers.BACKENDS.python()
         for _ in range(runs):
             for number, (name, taken) in enumerate(found.items()):
+                if taken and taken[0].seconds > _FAR * found[SINGLE][0].seconds:
+                    continue
                 call = [python, "-m", "benchmarks.embed_backends", name, str(place)]
                 taken.append(run_command([*call, f"{folder}/{number}.npy"]))
                 print(f"  {name:26} {taken[-1].seconds:7.1f} s", flush=True)

@@ -119,8 +119,11 @@ def embed_part(settings: Settings) -> Found:
     posts, kind = posts_of(settings)
     every = dedup_peers.compared_posts(posts, 4 * sizes[-1])
     jobs, rows = [], []
-    for size in sizes:
-        texts = every["text"].gather_every(every.height // size).head(size).to_list()
+    some = {
+        size: every["text"].gather_every(every.height // size).head(size).to_list()
+        for size in sizes
+    }
+    for size, texts in some.items():
         figures = dedup_vectors.embed(texts, settings.runs)
         ways = {name: tool_of(name, runs) for name, runs in figures["ways"].items()}
         ours = Tool(f"{OURS}, quick", ways[dedup_vectors.QUICK].runs)
@@ -131,7 +134,7 @@ def embed_part(settings: Settings) -> Found:
         rows.append((size, figures["windows"], round(rate, 2), round(error, 5)))
     columns = ("texts", "windows", "texts a second, exact vectors", "most error of quick cosines")
     title = "Exact vectors decide on pairs near the threshold; few are needed"
-    tables = (Table(title, columns, tuple(rows)), _backends(texts, settings.runs))
+    tables = (Table(title, columns, tuple(rows)), _backends(some[sizes[0]], settings.runs))
     return Found(tuple(jobs), tables, (peers.BACKENDS,), kind)
 
 

@@ -62,6 +62,7 @@ def dedup_part(settings: Settings) -> Found:
             Job("near-duplicates by words and meanings", size, "posts", all_of_ours, meanings),
         ]
         tables = [_quality(figures)]
+    tables.append(_missed(settings))
     return Found(tuple(jobs), tuple(tables), (peers.DEDUP, peers.DATATROVE), kind)
 
 
@@ -114,6 +115,26 @@ def growth_part(settings: Settings) -> Found:
     table = Table(title, ("what", "of the fewest", "of the most", "times"), tuple(rows))
     kind = "variations of real ones" if settings.posts else "variations of invented ones"
     return Found(tuple(jobs), (table,), posts=kind)
+
+
+def _missed(settings: Settings) -> Table:
+    """Return what the ways for many texts find of what exact comparison finds."""
+    cache = settings.cache or dedup.CACHE
+    rows = 500 if settings.quick else dedup.Chosen.rows
+    chosen = dedup.Chosen(posts=settings.posts, rows=rows, vectors=True, cache=cache)
+    with tempfile.TemporaryDirectory() as folder:
+        bench = dedup.Bench(Path(folder), chosen)
+        words, meanings = bench.beyond(), bench.index()
+    title = (
+        "Ways for more than 200,000 texts, on fewer: pairs over the threshold that comparing all "
+        "texts finds, how many of these are found, and how many others"
+    )
+    found = (
+        ("by words", words["texts"], words["exact"], words["same"], words["beyond"]),
+        ("by an index of vectors", *(meanings[key] for key in ("rows", "pairs", "found", "all"))),
+    )
+    rest = tuple((*row[:4], row[4] - row[3]) for row in found)
+    return Table(title, ("way", "texts", "pairs", "found", "others"), rest)
 
 
 def _percent(share: float | None) -> str:
