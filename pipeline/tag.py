@@ -13,7 +13,7 @@ from pipeline import funnel, schema
 from pipeline.language import LINK, languages
 from pipeline.scale import Part
 from pipeline.stage import DROPPED_TABLE, Context, Result
-from pipeline.text import RECURRING, clean_all, mask_all
+from pipeline.text import as_typed, clean_all, mask_all, recurring
 
 _POSTS_AT_ONCE = 20_000  # that are held as Python objects
 
@@ -47,17 +47,6 @@ _DILEMMA = (
     r"|(?m)(?:^|[.!?,;:])\s*would you (stay|go|take|tell|keep|leave|quit|accept|let)\b"
     r"|(?:^|[.!?,;:])\s*(?:do|did|am|are|can|could|was|were) (i|we)\b[^.!?\n]*\?"
 )
-# Phones write these for what a keyboard has, and the rules name the latter. Also, the engine of
-# regular expressions is ten times slower on texts that are not ASCII (for \b).
-_AS_TYPED = {
-    "\u2018": "'",
-    "\u2019": "'",
-    "\u201c": '"',
-    "\u201d": '"',
-    "\u2013": "-",
-    "\u2014": "-",
-    "\u2026": "...",
-}
 # The author says to be under 18; a child in the story is no reason to drop a parent's post.
 _MINOR = (
     r"(?i)\bi(?:'?m| am) (?:an? )?(?:only |just |currently )?(?:1[0-7]|eleven|twelve|thirteen"
@@ -163,12 +152,11 @@ def _with_text(posts: pl.DataFrame) -> pl.DataFrame:
 
 def _tags() -> pl.Expr:
     """Return the list of tags that hold for a post, in the order of schema.TAGS."""
-    title = pl.col("title").str.replace_many(_AS_TYPED)
-    asked = pl.concat_str("title", "body", separator="\n").str.replace_many(_AS_TYPED)
+    asked = as_typed(pl.concat_str("title", "body", separator="\n"))
     found: dict[str, pl.Expr] = {
         "over_18": pl.col("over_18").fill_null(value=False),
-        "recurring_thread": title.str.contains(RECURRING),
-        "update_post": title.str.contains(_UPDATE),
+        "recurring_thread": recurring(pl.col("title")),
+        "update_post": as_typed(pl.col("title")).str.contains(_UPDATE),
         "injection_like": asked.str.contains(_INJECTION),
         "minor": asked.str.contains(_MINOR),
         "self_harm": asked.str.contains(_SELF_HARM),

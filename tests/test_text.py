@@ -10,7 +10,7 @@ from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from pipeline.patterns import CONTACTS
-from pipeline.text import clean, clean_all, mask, mask_all
+from pipeline.text import clean, clean_all, mask, mask_all, recurring
 
 # Format characters that are drawn (signs over Arabic and Syriac numbers), so not invisible.
 DRAWN = {*"\u0600\u0601\u0602\u0603\u0604\u0605\u06dd\u070f\u0890\u0891\u08e2\U000110bd\U000110cd"}
@@ -195,3 +195,20 @@ def test_text_without_any_mark_of_personal_data_is_kept_as_it_is(text: str) -> N
     assume(not set(text) & set("@/0123456789") and "www." not in text.lower())
     assume(not any(c.isdigit() for c in text))
     assert mask(text) == (text, ())
+
+
+@pytest.mark.parametrize(
+    ("title", "is_one"),
+    [
+        ("Weekly check-in: how are you?", True),
+        ("Weekly check\u2013in: how are you?", True),
+        ("Monday's megathread", True),
+        ("Monday\u2019s megathread", True),
+        ("On Mondays my boss says I should not talk", False),
+        ("I\u2019m told weekly that I\u2019m wrong", False),
+    ],
+)
+def test_threads_opened_again_and_again_are_known_however_they_are_typed(
+    title: str, *, is_one: bool
+) -> None:
+    assert pl.select(recurring(pl.lit(title))).item() is is_one

@@ -20,7 +20,7 @@ from pipeline.duplicates.stars import Rows, kept_rows, stars
 from pipeline.duplicates.story import story_pairs
 from pipeline.duplicates.wordings import Wordings
 from pipeline.scale import LOCAL, Engine
-from pipeline.text import RECURRING
+from pipeline.text import recurring
 
 NEAR = {"lexical": 0.1, "contained": 0.05, "semantic": 0.02}
 """So far below its threshold a pair is still measured, for those who set the threshold."""
@@ -76,7 +76,8 @@ def find(
     steps: list[Step] = [wordings.equal, wordings.similar]
     if embedder is not None:
         long = words.str.count_matches(" ") + 1 >= config.semantic_words
-        told = (long & ~ranked["title"].str.contains(RECURRING)).to_numpy()
+        threads = ranked.select(recurring(pl.col("title"))).to_series()
+        told = (long & ~threads).to_numpy()
         least = config.cosine - NEAR["semantic"]
         meanings = Meanings(ranked["text"], words, embedder, least, config.common_words, engine)
         steps.append(lambda rows: meanings.add(rows[told[rows]]))

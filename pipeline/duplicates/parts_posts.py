@@ -25,7 +25,7 @@ from pipeline.duplicates.story import (
     titled,
 )
 from pipeline.scale import BUCKET, LOCAL, Engine, Part, Spool
-from pipeline.text import RECURRING
+from pipeline.text import recurring
 
 NOWHERE = 2**32 - 1
 """Row of a post that is not compared."""
@@ -186,7 +186,8 @@ def _by_row(posts: pl.DataFrame, *_: object) -> tuple[pl.DataFrame, Numbers, npt
         pl.when(pl.col("words") == "").then(0).otherwise(pl.col("words").str.count_matches(" ") + 1)
     )
     counts = posts.select(many.cast(pl.UInt32)).to_series().to_numpy()
-    return posts, counts, posts["title"].str.contains(RECURRING).to_numpy()
+    threads = posts.select(recurring(pl.col("title"))).to_series()
+    return posts, counts, threads.to_numpy()
 
 
 def _digests(part: Part, buckets: int) -> pl.DataFrame:

@@ -12,7 +12,7 @@ import polars as pl
 
 from pipeline.duplicates.normal import normal
 from pipeline.duplicates.stars import FOUND, found
-from pipeline.text import RECURRING
+from pipeline.text import recurring
 
 _LINK = (
     r"(?i)(?:redd\.it/|reddit\.com/(?:r/\w+/)?comments/|(?:^|[\s(\[])/?r/\w+/comments/)"
@@ -91,7 +91,7 @@ def titled(posts: pl.DataFrame, *more: str) -> pl.DataFrame:
             "row",
             *more,
             words=normal(pl.col("title")),
-            recurring=pl.col("title").str.contains(RECURRING),
+            recurring=recurring(pl.col("title")),
         )
         .filter(~pl.col("recurring"))
         .with_columns(
