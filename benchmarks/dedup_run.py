@@ -23,6 +23,7 @@ import polars as pl
 
 from pipeline.config import DedupConfig
 from pipeline.duplicates.find import find
+from pipeline.duplicates.normal import compared
 from pipeline.duplicates.parts_find import find_in_parts
 from pipeline.duplicates.parts_posts import facts_of
 from pipeline.embedding import BUNDLED, Embedder
@@ -95,13 +96,18 @@ def peak_mb() -> float:
 def main() -> None:
     """Run once and print what it took."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("kind", choices=["text", "find"])
+    parser.add_argument("kind", choices=["text", "embed", "find"])
     parser.add_argument("posts", type=Path)
-    parser.add_argument("out", type=Path, help="Parquet file: posts with their text, or removals")
+    parser.add_argument(
+        "out",
+        type=Path,
+        help="Parquet file: posts with their text, or removals; embed writes into its cache alone",
+    )
     parser.add_argument("--cache", type=Path, help="compare meanings too, with this cache")
     parser.add_argument("--cosine", type=float, default=DedupConfig.cosine, help="threshold")
     parser.add_argument("--reversed", action="store_true", help="take the rows from the last on")
     parser.add_argument("--first", type=int, help="only so many posts")
+    parser.add_argument("--after", type=int, default=0, help="without so many before")
     parser.add_argument("--partitions", type=int, default=1, help="cut the work up, in files")
     parser.add_argument("--processes", type=int, default=1, help="that do it")
     arguments = parser.parse_args()
@@ -109,7 +115,8 @@ def main() -> None:
         _in_parts(arguments)
         return
     # A list, so that `find` is the only one that holds them, and can let go of their bodies.
-    posts = [pl.scan_parquet(arguments.posts).head(arguments.first or 2**32 - 1).collect()]
+    some = pl.scan_parquet(arguments.posts).slice(arguments.after, arguments.first)
+    posts = [some.collect()]
     size = posts[0].height
     if arguments.reversed:
         posts = [posts[0].reverse()]
@@ -120,11 +127,21 @@ def main() -> None:
         meter.print(posts=size)
         return
     embedder = Embedder(BUNDLED, config.window_words, arguments.cache) if arguments.cache else None
+    if embedder and arguments.kind == "embed":
+        meter = Meter()
+        meter.print(posts=size, texts=len(embedder.quick(_long(posts.pop(), config))))
+        return
     meter = Meter()
     removals = find(posts.pop(), config, embedder).removals
     counts = removals["method"].value_counts().sort("method")
     meter.print(posts=size, removed=removals.height, methods=dict(counts.iter_rows()))
     removals.write_parquet(arguments.out)
+
+
+def _long(posts: pl.DataFrame, config: DedupConfig) -> list[str]:
+    """Return the texts of which `find` compares meanings, if no words are alike."""
+    words = compared(posts["title"], posts["body"])
+    return posts["text"].filter(words.str.count_matches(" ") + 1 >= config.semantic_words).to_list()
 
 
 def _in_parts(arguments: argparse.Namespace) -> None:

@@ -19,7 +19,7 @@ def dump_part(settings: Settings) -> Found:
     """Clean, embed and compare all posts, end to end; again, and with other thresholds."""
     posts, kind = posts_of(settings)
     posts = posts.head(1_000) if settings.quick else posts
-    cache = settings.cache or dedup.CACHE
+    cache = _cache(settings)
     jobs = []
     with tempfile.TemporaryDirectory() as folder:
         place = Path(folder, "posts.parquet")
@@ -50,7 +50,7 @@ def dedup_part(settings: Settings) -> Found:
             continue
         last = some.height
         with tempfile.TemporaryDirectory() as folder:
-            comparison = dedup_peers.Comparison(some, Path(folder), settings.cache or dedup.CACHE)
+            comparison = dedup_peers.Comparison(some, Path(folder), _cache(settings))
             figures = comparison.run(settings.runs)
         tools = {name: tool_of(name, each["runs"]) for name, each in figures["tools"].items()}
         ours, all_of_ours, *others = tools.values()
@@ -119,9 +119,8 @@ def growth_part(settings: Settings) -> Found:
 
 def _missed(settings: Settings) -> Table:
     """Return what the ways for many texts find of what exact comparison finds."""
-    cache = settings.cache or dedup.CACHE
     rows = 500 if settings.quick else dedup.Chosen.rows
-    chosen = dedup.Chosen(posts=settings.posts, rows=rows, vectors=True, cache=cache)
+    chosen = dedup.Chosen(posts=settings.posts, rows=rows, vectors=True, cache=_cache(settings))
     with tempfile.TemporaryDirectory() as folder:
         bench = dedup.Bench(Path(folder), chosen)
         words, meanings = bench.beyond(), bench.index()
@@ -135,6 +134,11 @@ def _missed(settings: Settings) -> Table:
     )
     rest = tuple((*row[:4], row[4] - row[3]) for row in found)
     return Table(title, ("way", "texts", "pairs", "found", "others"), rest)
+
+
+def _cache(settings: Settings) -> Path:
+    """Return the folder of vectors; a quick try does not empty that of hours."""
+    return settings.cache or dedup.CACHE.with_name(f"{dedup.CACHE.name}{'-quick' * settings.quick}")
 
 
 def _percent(share: float | None) -> str:

@@ -7,11 +7,14 @@ import subprocess
 import sys
 from pathlib import Path
 
+import polars as pl
 import pytest
 
 from benchmarks import (
     bench,
     calls,
+    dedup_run,
+    dedup_whole,
     engine_tables,
     engines,
     parts_models,
@@ -238,3 +241,33 @@ def test_took_tells_time_memory_and_the_status(tmp_path: Path) -> None:
     taken = Taken(**json.loads(place.read_text()))
     assert 60 < taken.peak_mb < 120
     assert 0 < taken.seconds < 60
+
+
+def test_embedding_a_dump_goes_on_where_it_was_interrupted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    posts, cache = tmp_path / "posts.parquet", tmp_path / "cache"
+    pl.DataFrame({"post_id": ["a", "b", "c", "d", "e"]}).write_parquet(posts)
+    asked: list[str] = []
+    taken = [dedup_run.Run(10.0 + k, 1.0, 100.0 * k) for k in range(6)]
+
+    def run(kind: str, *given: str) -> dedup_run.Run:
+        asked.append(f"{kind} {' '.join(given[4:])}".strip())
+        if not taken:
+            raise SystemExit("killed")
+        return taken.pop(0)
+
+    monkeypatch.setattr(dedup_run, "run", run)
+    monkeypatch.setattr(dedup_whole, "POSTS_A_PIECE", 2)
+    taken, rest = taken[:3], taken[3:]  # cleaning, two pieces
+    with pytest.raises(SystemExit):
+        dedup_whole.first_time(posts, cache)
+    taken = [dedup_run.Run(1.0, 1.0, 1.0), *rest[:2]]
+    asked.clear()
+    first = dedup_whole.first_time(posts, cache)
+    assert asked == ["text", "embed --after=4 --first=2", "find"]
+    assert (first.seconds, first.peak_mb) == (1 + 11 + 12 + 13 + 14, 400)
+    (cache / "embeddings.sqlite").touch()
+    taken = [dedup_run.Run(1.0, 1.0, 1.0)] * 5
+    dedup_whole.first_time(posts, cache)  # it was ended: all anew
+    assert list(cache.iterdir()) == []
