@@ -30,8 +30,13 @@ SCHEMA = (
 NAME = "smollm2-135m-high-temperature"
 
 
-def ask(ledger: Path, order: list[int], on_first: object = None) -> dict[int, Reply]:
-    with Caller(ledger, load(DEMO).models, BudgetConfig()) as caller:
+def ask(
+    ledger: Path, order: list[int], on_first: object = None, at_once: int = 0
+) -> dict[int, Reply]:
+    models = load(DEMO, {f"models.{NAME}.concurrency": at_once or 1}).models
+    with Caller(ledger, models, BudgetConfig()) as caller:
+        if at_once:
+            caller._endpoints._servers.most = at_once  # on one processor, too
         requests = [
             caller.request(
                 NAME,
@@ -42,7 +47,11 @@ def ask(ledger: Path, order: list[int], on_first: object = None) -> dict[int, Re
             )
             for i in order
         ]
-        replies: list[Reply] = []
+        if at_once:
+            replies = list(caller.ask(requests))
+            assert len(caller.server_pids) == at_once
+            return dict(zip(order, replies, strict=True))
+        replies = []
         for request in requests:
             replies += list(caller.ask([request]))
             if on_first and len(replies) == 1:
@@ -58,10 +67,16 @@ def test_answers_do_not_depend_on_the_order_of_calls_or_the_server(tmp_path: Pat
     assert len({r.text for r in up.values()}) > 1
 
 
+def test_answers_of_several_servers_at_once_are_those_of_one(tmp_path: Path) -> None:
+    one = ask(tmp_path / "one", [1, 2, 3, 4])
+    three = ask(tmp_path / "three", [4, 1, 3, 2], at_once=3)
+    assert {i: r.text for i, r in three.items()} == {i: r.text for i, r in one.items()}
+
+
 def test_a_server_that_dies_is_started_again(tmp_path: Path) -> None:
     def kill(caller: Caller) -> None:
-        assert caller.server_pid is not None
-        os.kill(caller.server_pid, signal.SIGKILL)
+        (pid,) = caller.server_pids
+        os.kill(pid, signal.SIGKILL)
 
     calm = ask(tmp_path / "calm", [1, 2])
     killed = ask(tmp_path / "killed", [1, 2], on_first=kill)
@@ -76,8 +91,8 @@ def test_a_server_that_dies_again_and_again_ends_the_stage(tmp_path: Path) -> No
         for i in range(10):
             request = caller.request(NAME, (("user", f"{i}"),), item=str(i), schema=SCHEMA)
             list(caller.ask([request]))
-            assert caller.server_pid is not None
-            os.kill(caller.server_pid, signal.SIGKILL)
+            (pid,) = caller.server_pids
+            os.kill(pid, signal.SIGKILL)
 
 
 def test_the_server_does_not_outlive_a_killed_build() -> None:

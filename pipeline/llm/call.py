@@ -65,9 +65,9 @@ class Caller:
         self._stack.close()
 
     @property
-    def server_pid(self) -> int | None:
-        """Process id of the local model server, if this caller has started one."""
-        return self._endpoints.server_pid
+    def server_pids(self) -> list[int]:
+        """Process ids of the bundled model's servers that this caller has started."""
+        return self._endpoints.server_pids
 
     def request(
         self,

@@ -1,59 +1,44 @@
-"""Where each model is reached: an address and a key from the environment, or our own server."""
+"""Where each model is reached: an address and a key from the environment, or our own servers."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 from pipeline.config_model import ModelConfig
-from pipeline.errors import BadInputError, StageError
-from pipeline.llm import local_server
-
-_RESTARTS = 3
+from pipeline.errors import BadInputError
+from pipeline.llm.local_servers import LocalServers
 
 
 class Endpoints:
-    """Addresses and keys; starts the bundled model's server when it is first needed."""
+    """Addresses and keys; the bundled model has servers of its own."""
 
     def __init__(self) -> None:
-        self._server: local_server.LocalServer | None = None
-        self._restarts = 0
+        self._servers = LocalServers()
 
     @property
-    def server_pid(self) -> int | None:
-        """Process id of the local model server, if it was started."""
-        return self._server.pid if self._server else None
+    def server_pids(self) -> list[int]:
+        """Process ids of the bundled model's servers, as far as they were started."""
+        return self._servers.pids
 
-    def get(self, name: str, config: ModelConfig) -> tuple[str, str]:
-        """Return (base URL, key) of a model.
+    @asynccontextmanager
+    async def lent(self, name: str, config: ModelConfig) -> AsyncIterator[tuple[str, str]]:
+        """Yield (base URL, key) of a model for one call.
 
         Raises:
             BadInputError: Its key is not in the environment.
-            StageError: The local server died too often.
+            StageError: The bundled model's servers died too often.
         """
         if config.provider == "llama_cpp":
-            return self._local_url(), ""
-        return config.base_url, key_of(name, config)
-
-    def _local_url(self) -> str:
-        """Return the local server's address; start it when first needed, and again if it died."""
-        if self._server is not None and self._server.exit_status is not None:
-            status = self._server.exit_status
-            self.close()
-            self._restarts += 1
-            if self._restarts > _RESTARTS:
-                raise StageError(
-                    f"the local model server died {self._restarts} times (exit status {status}); "
-                    "the answers so far are kept, run the same command again to go on"
-                )
-        if self._server is None:
-            self._server = local_server.LocalServer().__enter__()
-        return self._server.base_url
+            async with self._servers.lent() as base_url:
+                yield base_url, ""
+        else:
+            yield config.base_url, key_of(name, config)
 
     def close(self) -> None:
-        """Stop the local server."""
-        if self._server is not None:
-            self._server.__exit__(None, None, None)
-            self._server = None
+        """Stop our own servers."""
+        self._servers.close()
 
 
 def key_of(name: str, config: ModelConfig) -> str:

@@ -145,10 +145,13 @@ class Lane:
                 self._clients.pace.slot(request) as sent_in,
             ):
                 if probe or not self._breaker.open:  # it may have opened while this call waited
-                    return await self._send_now(request, sent_in, probe=probe)
+                    async with self._endpoints.lent(self._name, self._config) as place:
+                        provider = self._clients.get(*place)
+                        return await self._send_now(provider, request, sent_in, probe=probe)
 
-    async def _send_now(self, request: Request, sent_in: int, *, probe: bool) -> Reply:
-        provider = self._clients.get(*self._endpoints.get(self._name, self._config))
+    async def _send_now(
+        self, provider: Provider, request: Request, sent_in: int, *, probe: bool
+    ) -> Reply:
         price = self._purse.price(self._name)
         reservation = await self._reserve(request)
         try:
