@@ -109,8 +109,8 @@ def code(module: str) -> dict[str, str]:
         path = _module_path(name)
         if name in seen or path is None:
             continue
-        seen[name] = sha256_file(path)
-        for imported in _imports(path):
+        seen[name], imports = _source(path)
+        for imported in imports:
             if imported.partition(".")[0] == "pipeline":
                 waiting.append(imported)
             else:
@@ -128,7 +128,7 @@ def code(module: str) -> dict[str, str]:
         found |= {f"data.{p.name}": sha256_file(p) for p in sorted(templates)}
     if "pipeline.package" in seen:
         found["data.evaluator"] = package.digest()
-    distributions = importlib.metadata.packages_distributions()
+    distributions = _distributions()
     for top in sorted(outside - _ENGINES):
         for distribution in sorted(set(distributions.get(top, ()))):
             found[f"package.{distribution}"] = importlib.metadata.version(distribution)
@@ -197,6 +197,18 @@ def _module_path(name: str) -> Path | None:
         if path.is_file():
             return path
     return None
+
+
+@cache
+def _distributions() -> Mapping[str, list[str]]:
+    """Return the distributions of each top-level package: every installed one is opened."""
+    return importlib.metadata.packages_distributions()
+
+
+@cache
+def _source(path: Path) -> tuple[str, tuple[str, ...]]:
+    """Return a source file's digest, and what it imports: stages share most of their modules."""
+    return sha256_file(path), tuple(_imports(path))
 
 
 def _imports(path: Path) -> Iterator[str]:
