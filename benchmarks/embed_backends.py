@@ -139,23 +139,23 @@ def _onnxruntime(precision: str) -> Callable[[Any, Sequence[Batch]], Way]:
         import torch
         from onnxruntime.quantization import QuantType, quantize_dynamic
 
-        folder = Path(tempfile.mkdtemp())
-        file = folder / "model.onnx"
         first = tuple(torch.from_numpy(value) for value in calibration[0].values())
         sizes = {0: torch.export.Dim("texts", min=1), 1: torch.export.Dim("tokens", min=2)}
-        torch.onnx.export(
-            _states(model),
-            first,
-            str(file),
-            input_names=["input_ids", "attention_mask"],
-            dynamic_shapes=(sizes, sizes),
-            dynamo=True,
-            verbose=False,
-        )
-        if precision == "i8":
-            quantize_dynamic(file, folder / "int8.onnx", weight_type=QuantType.QInt8)
-            file = folder / "int8.onnx"
-        session = onnxruntime.InferenceSession(str(file), providers=["CPUExecutionProvider"])
+        with tempfile.TemporaryDirectory() as name:
+            file = Path(name, "model.onnx")
+            torch.onnx.export(
+                _states(model),
+                first,
+                str(file),
+                input_names=["input_ids", "attention_mask"],
+                dynamic_shapes=(sizes, sizes),
+                dynamo=True,
+                verbose=False,
+            )
+            if precision == "i8":
+                quantize_dynamic(file, file.with_name("int8.onnx"), weight_type=QuantType.QInt8)
+                file = file.with_name("int8.onnx")
+            session = onnxruntime.InferenceSession(str(file), providers=["CPUExecutionProvider"])
 
         def way(batch: Batch) -> npt.NDArray[np.float32]:
             return np.asarray(session.run(None, dict(batch))[0], dtype=np.float32)
