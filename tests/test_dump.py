@@ -462,6 +462,16 @@ def raw_block(data: bytes, *, last: bool = False) -> bytes:
     return (len(data) << 3 | last).to_bytes(3, "little") + data
 
 
+@pytest.mark.parametrize("sound", [1, 3, 30, 31, 32, 40])
+def test_every_block_before_a_broken_one_is_kept_however_many_are_unpacked_at_once(
+    read: Read, sound: int
+) -> None:
+    some = [raw_block(line(f"p{i}", noise="n" * 100_000) + b"\n") for i in range(64)]
+    broken = (4 << 3 | 2 << 1).to_bytes(3, "little") + b"\xff" * 4
+    items = read(zstd_frame(raw_block(b""), *some[:sound], broken, *some[sound:]), ".zst")
+    assert ids(items) == [f"p{i}" for i in range(sound)] + ["broken_archive"]
+
+
 def bomb(suffix: str, size: int) -> bytes:
     """Return an archive of a post, a line of `size` MiB of zeros, and another post."""
     first, second = line("a") + b"\n", b"\n" + line("b")

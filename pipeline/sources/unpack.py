@@ -1,6 +1,6 @@
 """Files as they lie on disk, plain, gzip or zstd, read as blocks, lines or elements of an array.
 
-Every step holds a bounded amount of memory, whatever the file holds: a block is at most 1 MiB, and
+Every step holds a bounded amount of memory, whatever the file holds: a block is at most 4 MiB, and
 a line or an element over MAX_LINE is reported and passed over.
 """
 
@@ -24,6 +24,7 @@ _BLOCK = 1 << 20
 _PACKED_BLOCK = 1 << 17
 _GZIP = 31  # zlib's code for a gzip header
 _GZIP_MAGIC = b"\x1f\x8b"
+_AT_ONCE = 32  # blocks of zstd; fewer are unpacked before their thread has had its turn
 _WINDOW = 1 << 31  # that of the published dumps; decoders refuse it by default
 _ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
 _SKIPPABLE = frozenset(bytes([0x50 + i]) + b"\x2a\x4d\x18" for i in range(16))
@@ -37,13 +38,13 @@ class _CutError(Exception):
 
 
 def blocks(path: Path) -> Iterator[bytes | BadLine]:
-    """Yield a file's unpacked bytes, of at most 1 MiB each; a broken or cut archive as a BadLine.
+    """Yield a file's unpacked bytes, of at most 4 MiB each; a broken or cut archive as a BadLine.
 
     Raises:
         BadInputError: The file cannot be opened, or is not what its name says from its first byte.
     """
     try:
-        with path.open("rb") as handle:
+        with path.open("rb", buffering=_BLOCK) as handle:  # a read is a turn of the thread too
             magic = handle.peek(4)[:4]
             if path.suffix == ".zst" or magic == _ZSTD_MAGIC:
                 yield from _guarded(path, "zstd", _ahead(_zstd(handle)))
@@ -163,12 +164,7 @@ def _ahead(unpacked: Iterator[bytes]) -> Iterator[bytes]:
 
 
 def _zstd(handle: BinaryIO) -> Iterator[bytes]:
-    """Yield what each block of each frame holds.
-
-    Block by block, since a block never gives more than 128 KiB, while a whole read of a few
-    kilobytes may give gigabytes. It also tells a frame's end from a cut, and gives what stands
-    before a broken block; the library's own reader does neither.
-    """
+    """Yield what the frames hold; of a broken one what stands before the block that is broken."""
     while magic := handle.read(4):
         if magic in _SKIPPABLE:
             left = int.from_bytes(_exactly(handle, 4), "little")
@@ -179,13 +175,32 @@ def _zstd(handle: BinaryIO) -> Iterator[bytes]:
             if _ZSTD_MAGIC.startswith(magic):
                 raise _CutError
             raise zstandard.ZstdError("no frame begins where one should")
-        frame = zstandard.ZstdDecompressor(max_window_size=_WINDOW).decompressobj()
-        descriptor = _exactly(handle, 1)
-        flags = descriptor[0]
-        single = flags >> 5 & 1
-        size = (not single) + (0, 1, 2, 4)[flags & 3] + (single, 2, 4, 8)[flags >> 6]
-        yield frame.decompress(magic + descriptor + _exactly(handle, size))
-        last = False
+        begin, given = handle.tell(), 0
+        try:
+            for some in _frame(handle, _AT_ONCE):
+                given += len(some)
+                yield some
+        except zstandard.ZstdError:  # somewhere in so many blocks
+            handle.seek(begin)
+            for some in _frame(handle, 1):
+                yield some[max(0, given) :]
+                given -= len(some)
+
+
+def _frame(handle: BinaryIO, at_once: int) -> Iterator[bytes]:
+    """Yield what a frame holds, so many blocks at once; `handle` stands behind its magic number.
+
+    Block by block, since a block never gives more than 128 KiB, while a whole read of a few
+    kilobytes may give gigabytes. It also tells a frame's end from a cut; the library's own reader
+    does not.
+    """
+    frame = zstandard.ZstdDecompressor(max_window_size=_WINDOW).decompressobj()
+    descriptor = _exactly(handle, 1)
+    flags = descriptor[0]
+    single = flags >> 5 & 1
+    size = (not single) + (0, 1, 2, 4)[flags & 3] + (single, 2, 4, 8)[flags >> 6]
+    waiting, count, last = [_ZSTD_MAGIC + descriptor + _exactly(handle, size)], 0, False
+    try:
         while not last:
             header = _exactly(handle, 3)
             word = int.from_bytes(header, "little")
@@ -193,11 +208,18 @@ def _zstd(handle: BinaryIO) -> Iterator[bytes]:
             repeated = word >> 1 & 3 == 1  # one byte, and how often
             size = 1 if repeated else word >> 3
             body = handle.read(size)
-            yield frame.decompress(header + body)
+            waiting += (header, body)
             if len(body) < size:
                 raise _CutError
-        if flags >> 2 & 1:
-            yield frame.decompress(_exactly(handle, 4))  # a wrong checksum raises here
+            count += 1
+            if last or count % at_once == 0:
+                yield frame.decompress(b"".join(waiting))
+                waiting = []
+    except _CutError:
+        yield frame.decompress(b"".join(waiting))
+        raise
+    if flags >> 2 & 1:
+        yield frame.decompress(_exactly(handle, 4))  # a wrong checksum raises here
 
 
 def _exactly(handle: BinaryIO, size: int) -> bytes:
