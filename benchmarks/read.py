@@ -77,6 +77,7 @@ def own(kind: str, dump: Path, out: Path) -> None:
         meter = Meter()
         meter.print(rows=sum(1 for _ in read_dump(dump, wanted)))
         return
+    from pipeline.artifacts import write_parquet
     from pipeline.sources.read import read_posts
     from pipeline.tag import tagged
 
@@ -87,7 +88,7 @@ def own(kind: str, dump: Path, out: Path) -> None:
     if kind == "read and tag":
         posts = tagged(posts)
     before = cpu_seconds()
-    posts.write_parquet(out)
+    write_parquet(posts, out)
     written = cpu_seconds() - before
     meter.print(rows=posts.height, bytes=out.stat().st_size, write_cpu_s=written)
 
