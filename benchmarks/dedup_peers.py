@@ -58,9 +58,9 @@ def compared_posts(posts: pl.DataFrame, limit: int) -> pl.DataFrame:
 
 @dataclass(frozen=True)
 class _Tool:
-    """What a tool did, the rows from the first on and from the last on.
+    """What a tool did, the rows from the first on and, in its last run, from the last on.
 
-    The run is the one of median seconds.
+    `run` is the one of median seconds.
     """
 
     run: Run
@@ -75,7 +75,7 @@ class Comparison:
 
     def __init__(self, posts: pl.DataFrame, folder: Path, cache: Path) -> None:
         self._posts, self._folder, self._cache = posts, folder, cache
-        self._times = 1
+        self._forwards = range(1)
         self._row = {name: row for row, name in enumerate(posts["post_id"])}
         words = [words_of(body) for body in posts["body"]]
         begun = time.perf_counter()
@@ -100,7 +100,10 @@ class Comparison:
                 file.write(json.dumps({"id": name, "words": " ".join(some), "text": text}) + "\n")
 
     def run(self, runs: int = 1) -> Figures:
-        """Run every tool so many times, print the table and return the figures."""
+        """Run every tool so many times, print the table and return the figures.
+
+        The last run has the rows in the other order, so there are two at least.
+        """
         config = DedupConfig()
         embedder = Embedder(BUNDLED, config.window_words, self._cache)
         begun = time.perf_counter()
@@ -133,7 +136,7 @@ class Comparison:
             "  tool                     removed  equal bodies  similar  right  other if reversed"
             "    same story  different  seconds   CPU s      MB"
         )
-        self._times = runs
+        self._forwards = range(max(1, runs - 1))
         for name, run in tools.items():
             figures["tools"][name] = self._judged(name, run())
         figures["chain"] = self._chain(config)
@@ -143,9 +146,9 @@ class Comparison:
         place, out = str(self._folder / "posts.parquet"), self._folder / "removals.parquet"
         if options:  # so that exact vectors of near pairs are known, as all vectors are
             dedup_run.run("find", place, str(out), *options)
-        runs = [dedup_run.run("find", place, str(out), *options) for _ in range(self._times)]
+        runs = [dedup_run.run("find", place, str(out), *options) for _ in self._forwards]
         table = pl.read_parquet(out)
-        dedup_run.run("find", place, str(out), "--reversed", *options)
+        runs.append(dedup_run.run("find", place, str(out), "--reversed", *options))
         return _Tool(
             _middle(runs),
             tuple(runs),
@@ -155,12 +158,10 @@ class Comparison:
         )
 
     def _peer(self, kind: str, threshold: float) -> _Tool:
-        runs = [_run_peer(kind, self._folder, threshold) for _ in range(self._times)]
-        backwards = _run_peer(kind, self._folder, threshold, "--reversed")
-        run = _middle(runs)
-        return _Tool(
-            run, tuple(runs), dict(run.found["result"]), dict(backwards.found["result"]), {}
-        )
+        runs = [_run_peer(kind, self._folder, threshold) for _ in self._forwards]
+        runs.append(_run_peer(kind, self._folder, threshold, "--reversed"))
+        first, backwards = (dict(runs[turn].found["result"]) for turn in (0, -1))
+        return _Tool(_middle(runs), tuple(runs), first, backwards, {})
 
     def _judged(self, name: str, tool: _Tool) -> Figures:
         gone = np.zeros(len(self._row), dtype=bool)

@@ -6,6 +6,7 @@ a line or an element over MAX_LINE is reported and passed over.
 
 from __future__ import annotations
 
+import io
 import re
 import zlib
 from collections.abc import Iterable, Iterator
@@ -44,7 +45,8 @@ def blocks(path: Path) -> Iterator[bytes | BadLine]:
         BadInputError: The file cannot be opened, or is not what its name says from its first byte.
     """
     try:
-        with path.open("rb", buffering=_BLOCK) as handle:  # a read is a turn of the thread too
+        # A read of the disk ends the thread's turn too.
+        with io.BufferedReader(io.FileIO(path), _BLOCK) as handle:
             magic = handle.peek(4)[:4]
             if path.suffix == ".zst" or magic == _ZSTD_MAGIC:
                 yield from _guarded(path, "zstd", _ahead(_zstd(handle)))
