@@ -48,7 +48,7 @@ def _draw(parts: Mapping[str, Part], folder: Path) -> None:
         if not jobs:
             continue
         folder.mkdir(parents=True, exist_ok=True)
-        figure = Figure(figsize=(9, 3.4 * len(jobs)), layout="constrained")
+        figure = Figure(figsize=(10.5, 3.4 * len(jobs)), layout="constrained")
         rows = figure.subplots(len(jobs), 2, squeeze=False)
         for axes, (job, tools) in zip(rows, jobs.items(), strict=True):
             unit = next(each.unit for each in part.jobs if each.name == job)
@@ -78,5 +78,5 @@ def _draw(parts: Mapping[str, Part], folder: Path) -> None:
             axes[0].yaxis.set_major_formatter(lambda value, _: f"{value:g}")
             axes[0].minorticks_off()
             axes[1].set(ylim=(0, 1.05 * axes[1].get_ylim()[1]))
-            axes[0].legend(frameon=False)
+            axes[1].legend(frameon=False, loc="upper left", bbox_to_anchor=(1.02, 1))
         figure.savefig(folder / f"{name}.svg", metadata={"Date": None})
