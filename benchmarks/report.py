@@ -27,8 +27,8 @@ PARTS = {
 """Every part, in the order of the report, and what it measures."""
 
 BOUNDS = {
-    "read a dump into Parquet": "writing zstd Parquet, which the limit leaves out; and ours says of "
-    "every bad line why, so each becomes a Python object",
+    "read a dump into Parquet": "writing zstd Parquet, which the limit leaves out; and ours says "
+    "of every bad line why, so each becomes a Python object",
     "unpack a dump into lines": "zstd, in one stream",
     "read and tag": "rules and language detection for every text",
     "deduplicate a dump": "the model's matrix products, for every post of enough words",
