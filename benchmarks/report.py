@@ -39,7 +39,8 @@ BOUNDS = {
     "near-duplicates by words and meanings": "the words as above, then products of vectors, which "
     "are known; semhash compares meanings alone",
     "near-duplicates of many posts": "making and joining the word triples of all texts",
-    "vectors of texts": "the model's matrix products",
+    "vectors of texts": "the model's matrix products; plain encode that cuts off never reads the "
+    "rest of a text",
     "calls to a model": "the HTTP client; ours also reserves money and stores every reply",
     "calls to a model, many": "the HTTP client and its JSON",
     "the same calls from the ledger": "reading SQLite and checking the replies",
