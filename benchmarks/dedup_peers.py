@@ -31,10 +31,15 @@ from pipeline.tag import with_text
 LEAST_BODY = 200  # characters
 LEAST_WORDS = 20
 LABELS = ROOT / "benchmarks" / "same_story_pairs.csv"
+REMOVED = ROOT / "benchmarks" / "judged_removals.csv"
 BY_WORDS = ("exact", "lexical", "contained")
+ALL = "ours, all"
+RIGHT = (0.5, 0.8)  # Jaccard or containment above which a removal is right
+VERDICTS = ("right", "wrong", "not judged")
 _SEMHASH = 0.9  # its own threshold, if none is given
-_RIGHT = (0.5, 0.8)  # Jaccard or containment above which a removal is right
+_VERDICT_OF = {"1": "right", "0": "wrong", "m": "wrong", "u": "not judged"}
 Figures = dict[str, Any]
+Verdicts = dict[str, int]
 
 
 def compared_posts(posts: pl.DataFrame, limit: int) -> pl.DataFrame:
@@ -89,9 +94,9 @@ class Comparison:
             pl.col("a_id").is_in(posts["post_id"].implode()),
             pl.col("b_id").is_in(posts["post_id"].implode()),
         )
-        self._same = {
-            frozenset(pair)
-            for pair in self._labelled.filter(same="1").select("a_id", "b_id").iter_rows()
+        self._label = {
+            frozenset((a, b)): same
+            for a, b, same in pl.concat([_labels(REMOVED), _labels()]).iter_rows()
         }
         posts.write_parquet(folder / "posts.parquet")
         with (folder / "posts.ndjson").open("w", encoding="utf-8") as file:
@@ -119,7 +124,7 @@ class Comparison:
         )
         tools: dict[str, Callable[[], _Tool]] = {
             "ours, words and stories": lambda: self._ours(),
-            "ours, all": lambda: self._ours("--cache", str(self._cache)),
+            ALL: lambda: self._ours("--cache", str(self._cache)),
             f"MinHashLSH {config.jaccard}": lambda: self._peer("minhash", config.jaccard),
             "datatrove MinHash": lambda: self._peer("datatrove", 0.0),
             f"semhash {_SEMHASH}": lambda: self._peer("semhash", _SEMHASH),
@@ -133,8 +138,8 @@ class Comparison:
             "tools": {},
         }
         print(
-            "  tool                     removed  equal bodies  similar  right  other if reversed"
-            "    same story  different  seconds   CPU s      MB"
+            "  tool                     removed  equal bodies  similar  right/wrong/not judged"
+            "  other if reversed    same story  different  seconds   CPU s      MB"
         )
         self._forwards = range(max(1, runs - 1))
         for name, run in tools.items():
@@ -167,7 +172,6 @@ class Comparison:
         gone = np.zeros(len(self._row), dtype=bool)
         gone[[self._row[each] for each in tool.removed]] = True
         caught = gone[self._pairs[:, 0]] | gone[self._pairs[:, 1]]
-        right = self._right(tool.removed)
         other = len(tool.removed.keys() ^ tool.backwards.keys())
         same, different = (self._merged(tool.removed, judged) for judged in ("1", "0"))
         figures: Figures = dataclasses.asdict(tool.run) | {
@@ -176,14 +180,15 @@ class Comparison:
             "removed": len(tool.removed),
             "recall_equal": _share(caught[self._equal]),
             "recall": _share(caught),
-            "precision": _share(right),
+            "verdicts": self._verdicts(tool.removed),
             "other_if_reversed": other,
             "labelled_same": same,
             "labelled_different": different,
         }
         print(
             f"  {name:24} {len(tool.removed):7,} {_show(figures['recall_equal']):>13} "
-            f"{_show(figures['recall']):>8} {_show(figures['precision']):>6} {other:18,} "
+            f"{_show(figures['recall']):>8} {_told(figures['verdicts']):>23} "
+            f"{other:18,} "
             f"{same[0]:6} of {same[1]:3} {different[0]:4} of {different[1]:3} "
             f"{tool.run.seconds:8.1f} {tool.run.cpu_s:7.1f} {tool.run.peak_mb:7,.0f}",
             flush=True,
@@ -193,22 +198,26 @@ class Comparison:
         return figures
 
     def _by_method(self, tool: _Tool) -> Figures:
-        """Print and return how many were found in each way, and how many are right by words."""
+        """Print and return how many were found in each way, and what they are."""
         counts: Figures = {}
         for method in dict.fromkeys((*BY_WORDS, *sorted(set(tool.method.values())))):
             some = {a: b for a, b in tool.removed.items() if tool.method[a] == method}
-            counts[method] = {"removed": len(some), "right": int(self._right(some).sum())}
-        said = (f"{m} {row['right']:,} of {row['removed']:,}" for m, row in counts.items())
-        print(f"    right by words or label, by method: {', '.join(said)}")
+            counts[method] = self._verdicts(some)
+        print(f"    by method: {', '.join(f'{m} {_told(some)}' for m, some in counts.items())}")
         return counts
 
-    def _right(self, removed: dict[str, str]) -> Marks:
+    def _verdicts(self, removed: dict[str, str]) -> Verdicts:
+        """Return how many removals are right (by words, or by label), wrong, and not judged."""
+        found = dict.fromkeys(VERDICTS, 0)
         if not removed:
-            return np.empty(0, dtype=bool)
+            return found
         a = np.array([self._row[name] for name in removed])
         b = np.array([self._row[name] for name in removed.values()])
-        told = [frozenset(pair) in self._same for pair in removed.items()]
-        return np.asarray(self._truth.similar(a, b, *_RIGHT) | np.array(told), dtype=bool)
+        alike = self._truth.similar(a, b, *RIGHT)
+        for pair, same in zip(removed.items(), alike, strict=True):
+            label = "1" if same else self._label.get(frozenset(pair), "u")
+            found[_VERDICT_OF[label]] += 1
+        return found
 
     def _merged(self, removed: dict[str, str], judged: str) -> tuple[int, int]:
         """Return how many labelled pairs have one keeper, and how many there are."""
@@ -259,11 +268,15 @@ def _middle(runs: Sequence[Run]) -> Run:
     return sorted(runs, key=lambda run: run.seconds)[(len(runs) - 1) // 2]
 
 
-def _labels() -> pl.DataFrame:
+def _labels(place: Path = LABELS) -> pl.DataFrame:
     names = ("a_id", "b_id", "same")
-    if not LABELS.exists():
+    if not place.exists():
         return pl.DataFrame(schema=dict.fromkeys(names, pl.String))
-    return pl.read_csv(LABELS, infer_schema=False).select(names)
+    return pl.read_csv(place, infer_schema=False).select(names)
+
+
+def _told(verdicts: Verdicts) -> str:
+    return "/".join(f"{count:,}" for count in verdicts.values())
 
 
 def _share(hits: Marks) -> float | None:

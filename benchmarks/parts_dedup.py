@@ -61,7 +61,7 @@ def dedup_part(settings: Settings) -> Found:
             Job("near-duplicates by words", size, "posts", ours, words),
             Job("near-duplicates by words and meanings", size, "posts", all_of_ours, meanings),
         ]
-        tables = [_quality(figures)]
+        tables = [_quality(figures), _verdicts(figures)]
     tables.append(_missed(settings))
     return Found(tuple(jobs), tuple(tables), (peers.DEDUP, peers.DATATROVE), kind)
 
@@ -82,6 +82,28 @@ def _quality(figures: dict[str, Any]) -> Table:
         labels = [f"{hit} of {of}" for hit, of in (same, different)]
         rows.append((name, each["removed"], *shares, each["other_if_reversed"], *labels))
     return Table(title, (*columns, "same", "different"), tuple(rows))
+
+
+def _verdicts(figures: dict[str, Any]) -> Table:
+    """Return how many removals of each tool, and of each of our ways, are right."""
+    least, inside = dedup_peers.RIGHT
+    title = (
+        f"Removals among {figures['posts']:,} posts. Right: the two posts share words (Jaccard "
+        f"over {least} or containment over {inside} of word triples), or a reader found them to be "
+        "one story; wrong: a reader found that they are not"
+    )
+    rows: list[tuple[results.Cell, ...]] = []
+    for name, each in figures["tools"].items():
+        rows.append(_verdict_row(name, each["verdicts"]))
+        methods = each["methods"] if name == dedup_peers.ALL else {}
+        rows += [_verdict_row(f"{name}: `{way}`", some) for way, some in methods.items()]
+    return Table(title, ("tool", "removed", *dedup_peers.VERDICTS, "right of judged"), tuple(rows))
+
+
+def _verdict_row(name: str, counts: dedup_peers.Verdicts) -> tuple[results.Cell, ...]:
+    judged = counts["right"] + counts["wrong"]
+    share = counts["right"] / judged if judged else None
+    return (name, sum(counts.values()), *counts.values(), _percent(share))
 
 
 def growth_part(settings: Settings) -> Found:

@@ -96,6 +96,8 @@ class DedupConfig:
         cosine: Least cosine of embeddings.
         common_words: Least share of the words of the text with fewer different words that the other
             one has too, for a pair that embeddings find: forums are full of texts of one topic.
+        common_words_of_longer: The same of the text with more different words: a text of thousands
+            of words has most words of any short one, and its vector is near to all of its topic.
         embedding_model: "minilm-package" for the bundled model, else a sentence-transformers name;
             "" compares no meanings.
         window_words: Longer texts are embedded in windows of this many words and averaged.
@@ -110,6 +112,7 @@ class DedupConfig:
     shingle_words: Positive = 3
     cosine: Similarity = 0.87
     common_words: Share = 0.55
+    common_words_of_longer: Share = 0.4
     embedding_model: str = "minilm-package"
     window_words: Positive = 180
     semantic_words: Positive = 40

@@ -210,9 +210,14 @@ def greedy(posts: pl.DataFrame, config: DedupConfig) -> set[str]:
 def same_story(first: list[str], second: list[str], config: DedupConfig) -> bool:
     jaccard, containment = alike(first, second, config.shingle_words, 18)
     a, b = Bags().quick([" ".join(first), " ".join(second)]).astype(np.float64)
-    common = len({*first} & {*second}) / min(len({*first}), len({*second}))
+    fewer, more = sorted((len({*first}), len({*second})))
+    common = len({*first} & {*second})
     long = min(len(first), len(second)) >= config.semantic_words
-    semantic = long and common >= config.common_words
+    semantic = (
+        long
+        and round(common / fewer, 4) >= config.common_words
+        and round(common / more, 4) >= config.common_words_of_longer
+    )
     return (
         first == second
         or round(jaccard, 4) >= config.jaccard
@@ -274,6 +279,26 @@ def test_posts_come_back_when_what_they_fell_for_goes_too() -> None:
     assert greedy(posts, config) == {"p000", "p002"}
     found = find(posts, config, Bags())
     assert found.removals.rows() == [("p001", "p000", "semantic", found.removals[0, 3])]
+
+
+def test_a_long_text_is_not_the_story_of_every_short_one_on_its_topic() -> None:
+    """Its vector is near theirs and it has all of their words, but they have few of its own."""
+    many = [f"much{i}" for i in range(200)]
+    short, long = many[::4], [word for word in many for _ in range(3)]
+    posts = posts_of([long, short[::-1]], [1, 1])
+    for least, stay in ((0.2, 1), (0.3, 2)):  # the short one has a quarter of the other's words
+        config = dataclasses.replace(CONFIG, common_words_of_longer=least)
+        found = find(posts, config, Alike())
+        assert posts.height - found.removals.height == stay
+
+
+class Alike:
+    """All texts mean the same."""
+
+    def quick(self, texts: Sequence[str]) -> np.ndarray:
+        return np.ones((len(texts), 1), dtype=np.float32)
+
+    exact = quick
 
 
 def test_pairs_near_a_threshold_are_shown_on_either_side() -> None:

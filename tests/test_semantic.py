@@ -44,7 +44,7 @@ class Given:
 def assert_brute_force_agrees(vectors: np.ndarray, least: float, steps: Sequence[int]) -> int:
     """Add the rows in portions; compare with all products in double precision."""
     texts = pl.Series([str(row) for row in range(len(vectors))])
-    meanings = Meanings(texts, texts, Given(vectors), least, common=0)
+    meanings = Meanings(texts, texts, Given(vectors), least, common=(0, 0))
     parts = np.split(np.arange(len(vectors)), sorted(steps))
     tables = [meanings.add(part) for part in parts]
     assert meanings.add(np.arange(len(vectors))).is_empty()

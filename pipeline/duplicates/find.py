@@ -79,7 +79,7 @@ def find(
         threads = ranked.select(recurring(pl.col("title"))).to_series()
         told = (long & ~threads).to_numpy()
         least = config.cosine - NEAR["semantic"]
-        meanings = Meanings(ranked["text"], words, embedder, least, config.common_words, engine)
+        meanings = Meanings(ranked["text"], words, embedder, least, common_of(config), engine)
         steps.append(lambda rows: meanings.add(rows[told[rows]]))
     without_text = int((words == "").sum())
     return decided(ranked["post_id"], linked, steps, config, len(earlier), without_text)
@@ -165,6 +165,11 @@ def _closed(
 def least_of(config: DedupConfig) -> Thresholds:
     """Return what pairs of similar words must reach to be measured."""
     return Thresholds(config.jaccard - NEAR["lexical"], config.containment - NEAR["contained"])
+
+
+def common_of(config: DedupConfig) -> tuple[float, float]:
+    """Return the shares of common words that a pair found by its meaning must reach."""
+    return config.common_words, config.common_words_of_longer
 
 
 def _threshold(config: DedupConfig) -> pl.Expr:

@@ -16,7 +16,7 @@ import polars as pl
 
 from pipeline import schema
 from pipeline.config import DedupConfig
-from pipeline.duplicates.find import NEAR, Duplicates, Step, as_posts, decided, least_of
+from pipeline.duplicates.find import NEAR, Duplicates, Step, as_posts, common_of, decided, least_of
 from pipeline.duplicates.lexical import Found, Thresholds
 from pipeline.duplicates.parts_posts import Facts, Ranked, first_of_equal, ranked
 from pipeline.duplicates.parts_similar import similar_in_parts
@@ -59,7 +59,7 @@ def find_in_parts(
     if embedder is not None:
         told = (posts.texts.counts >= config.semantic_words) & ~posts.recurring
         least = config.cosine - NEAR["semantic"]
-        meanings = _StoredMeanings(posts, embedder, least, config.common_words, engine)
+        meanings = _StoredMeanings(posts, embedder, least, common_of(config), engine)
         steps.append(lambda rows: meanings.add(rows[told[rows]]))
     without_text = int(np.count_nonzero(posts.texts.counts == 0))
     return decided(posts.ids, posts.linked, steps, config, len(earlier), without_text)
@@ -105,7 +105,12 @@ class _StoredMeanings(Meanings):
     """Rows by their meaning; texts and words lie in files, vectors do not."""
 
     def __init__(
-        self, posts: Ranked, embedder: Embedder, least: float, common: float, engine: Engine
+        self,
+        posts: Ranked,
+        embedder: Embedder,
+        least: float,
+        common: tuple[float, float],
+        engine: Engine,
     ) -> None:
         super().__init__({}, {}, embedder, least, common, engine)
         self._stored = posts

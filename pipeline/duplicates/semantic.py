@@ -40,7 +40,8 @@ class Meanings:
         words: Their normal words.
         embedder: Makes the vectors.
         least: Least cosine, of exact vectors, of the pairs that are returned.
-        common: Least share of the words of the text with fewer of them that the other one has too.
+        common: Least shares of the words of one text that the other one has too: of the text with
+            fewer different words, and of that with more.
         engine: Who compares vectors.
     """
 
@@ -50,7 +51,7 @@ class Meanings:
         words: pl.Series | Mapping[int, str],
         embedder: Embedder,
         least: float,
-        common: float,
+        common: tuple[float, float],
         engine: Engine = LOCAL,
     ) -> None:
         self._texts = texts
@@ -84,7 +85,7 @@ class Meanings:
     def _decided(self, a: Rows, b: Rows) -> pl.DataFrame:
         # Words first: they are cheap, and few pairs of one topic have them in common.
         shared = [self._shared(x, y) for x, y in zip(a.tolist(), b.tolist(), strict=True)]
-        enough = np.array(shared) >= self._common
+        enough = (np.array(shared).reshape(-1, 2) >= self._common).all(axis=1)
         a, b = a[enough], b[enough]
         rows = np.unique(np.concatenate([a, b]))
         vectors = self._embedder.exact(self._of(rows)).astype(np.float64)
@@ -94,9 +95,11 @@ class Meanings:
         table = pl.DataFrame({"a": a, "b": b, "cosine": cosine})
         return found(table.filter(pl.col("cosine") >= self._least), "semantic", pl.col("cosine"))
 
-    def _shared(self, a: int, b: int) -> float:
+    def _shared(self, a: int, b: int) -> tuple[float, float]:
         first, second = set(self._words[a].split()), set(self._words[b].split())
-        return round(len(first & second) / max(1, min(len(first), len(second))), _DIGITS)
+        fewer, more = sorted((len(first), len(second)))
+        both = len(first & second)
+        return round(both / max(1, fewer), _DIGITS), round(both / max(1, more), _DIGITS)
 
 
 def _pairs(
