@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
 from collections import defaultdict
 from dataclasses import dataclass
 
 import polars as pl
 import pytest
+from sklearn.metrics import cohen_kappa_score
 
 from pipeline.config_file import load
 from pipeline.duplicates import Duplicates, find
@@ -107,3 +109,19 @@ def test_recall_and_precision_by_kind(
 def test_every_removal_is_of_a_labelled_pair(labelled: list[Labelled], found: Duplicates) -> None:
     known = {frozenset((pair.a, pair.b)) for pair in labelled}
     assert merged(found).keys() <= known
+
+
+@pytest.mark.parametrize("name", ["same_story_pairs.csv", "judged_removals.csv"])
+def test_the_docs_say_how_many_real_pairs_were_read_and_how_well_readers_agree(name: str) -> None:
+    table = pl.read_csv(ROOT / "benchmarks" / name, infer_schema=False)
+    assert set(table["same"]) <= {"0", "1", "m", "u"}
+    pairs = {frozenset(pair) for pair in table.select("a_id", "b_id").iter_rows()}
+    assert len(pairs) == table.height  # each once, whichever of the two comes first
+    twice = table.filter(pl.col("second").is_not_null())
+    kappa = cohen_kappa_score(twice["same"].to_list(), twice["second"].to_list())
+    docs = (ROOT / "docs" / "dedup.md").read_text(encoding="utf-8")
+    [about] = (part for part in docs.split("\n\n") if f"`benchmarks/{name}`" in part)
+    controls = table.filter(kind="control").height
+    counts = {table.height, twice.height, *({controls} if controls else ())}
+    assert counts <= {int(number) for number in re.findall(r"\b\d+\b", about)}
+    assert f"kappa {kappa:.2f}" in about
