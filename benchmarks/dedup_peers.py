@@ -248,8 +248,8 @@ def _kept(order: Sequence[str], config: DedupConfig) -> int:
     rows = []
     count = 2 * config.semantic_words
     for name in order:
-        # The same words, which is asked of texts that mean the same, in three orders: no step
-        # divides the number of places.
+        # The same words, which is asked of texts that mean the same, in three orders: no step has
+        # a factor in common with the number of places.
         step = {"A": 5, "B": 7, "C": 11}[name]
         places = [step * k % (count + 1) for k in range(1, count + 1)]
         text = " ".join([name.lower(), *(f"word{place}" for place in places)])

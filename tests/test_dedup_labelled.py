@@ -1,4 +1,4 @@
-"""Duplicates among invented pairs of posts that were labelled by hand: recall and precision."""
+"""Labelled pairs: recall and precision on invented ones, and what the docs say of real ones."""
 
 from __future__ import annotations
 
